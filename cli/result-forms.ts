@@ -34,6 +34,28 @@ const agreementMembers = {
   documentHash: "SHA-256 of the signed document, in hex",
 } as const;
 
+const caseMembers: Members = {
+  id: "id of the case",
+  receivedAt: "ms since 1970",
+  due: "last day to act: YYYY-MM-DD",
+  requestId: "request by which it came",
+  client: "id",
+  origin: "name",
+  patient: "Patient/ID",
+  resource: "TYPE/ID of the request at the origin, or null: the origin did not say",
+  extendedAt: "ms since 1970, or null",
+  extendedBy: "operator, or null",
+  extensionLetter: "SHA-256, or null",
+  amendedAt: "ms since 1970, or null",
+  amendedBy: "client that linked the amendment, or null",
+  amendedRequest: "its request, or null",
+  decidedAt: "ms since 1970, or null",
+  decidedBy: "operator, or null",
+  decision: "`accepted`, `denied`, `partly-denied` or null",
+  reasons: "grounds of a denial, or null",
+  denialLetter: "SHA-256, or null",
+};
+
 export const forms = {
   token: object({ client: "id", token: "the access token" }),
   get: object({
@@ -302,6 +324,17 @@ export const forms = {
     finding: "`justified`, `unjustified` or null",
   }),
   reviewClosed: object({ review: "id", finding: "`justified` or `unjustified`" }),
+  cases: list(caseMembers),
+  case: object(caseMembers),
+  caseExtended: object({ case: "id", file: "the letter", letter: "SHA-256 of the letter" }),
+  caseAccepted: object({ case: "id", decision: "`accepted`" }),
+  caseDenied: object({
+    case: "id",
+    grounds: "the grounds",
+    partly: "true if the rest was accepted",
+    file: "the letter",
+    letter: "SHA-256 of the letter",
+  }),
   consents: list({
     patient: "ORIGIN/Patient/ID",
     consent: "pseudonym",

@@ -127,6 +127,10 @@ async function cut({ grant, originBase, body }: Loaded, origins: Origins): Promi
     client: "test",
     consents: { file: async () => ok(undefined), fileAgain: async () => ok("on file" as const) },
     leases: { take: async () => undefined },
+    cases: {
+      opening: { receive: async () => {}, settle: async () => {} },
+      request: { requestId: "", at: instant(0), client: "test", origin: "main" },
+    },
   });
   const { expects } = grant;
   if (expects.kind === "vread") throw new Error("a vread has two answers");

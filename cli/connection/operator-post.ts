@@ -47,7 +47,7 @@ export const postAsOperator = (
 };
 
 /** Paths whose POST reads: the question has a body, because an address would be too long or show a patient. */
-const lookUps = new Set(["api/consents", "api/registry/plan", "api/reviews"]);
+const lookUps = new Set(["api/cases", "api/consents", "api/registry/plan", "api/reviews"]);
 
 /** Reads a document of the operators' API. */
 export const getAsOperator = (from: Poster, path: string): Promise<OperatorAnswer> =>

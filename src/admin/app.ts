@@ -29,7 +29,8 @@ import {
   proposeVerb,
   showProposalVerb,
 } from "./proposals.ts";
-import { closeReviewVerb, listReviewsVerb } from "./review.ts";
+import { acceptCaseVerb, denyCaseVerb, extendCaseVerb, listCasesVerb } from "./tasks/cases.ts";
+import { closeReviewVerb, listReviewsVerb } from "./tasks/review.ts";
 import { liftVerb, revokeVerb } from "./revoke.ts";
 import { restoreLedgerVerb } from "./restore-ledger.ts";
 import { suspendAccountingVerb } from "./suspend-accounting.ts";
@@ -130,6 +131,10 @@ export const adminVerbs = (ports: AdminPorts): readonly Verb[] => [
   restoreLedgerVerb(ports.restores),
   listReviewsVerb(ports.reviews),
   closeReviewVerb(ports.reviews),
+  listCasesVerb(ports.cases),
+  extendCaseVerb(ports.cases),
+  acceptCaseVerb(ports.cases),
+  denyCaseVerb(ports.cases),
   listConsentsVerb(ports.consents),
   refileConsentsVerb(ports.consents),
 ];

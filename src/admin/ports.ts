@@ -87,6 +87,22 @@ export interface ReviewTasks {
   close(document: unknown, operator: string): Promise<Result<void, ReviewDocumentProblem>>;
 }
 
+/** Why a document about cases is refused. */
+export type CaseDocumentProblem =
+  | { readonly reason: "case_malformed"; readonly field: string }
+  | {
+      readonly reason: "case_not_open" | "case_extended" | "case_time_over" | "case_not_amended";
+      readonly field: string;
+    };
+
+/** The requests for amendments (45 CFR 164.526). */
+export interface CaseTasks {
+  list(document: unknown): Promise<Result<readonly object[], CaseDocumentProblem>>;
+  extend(document: unknown, operator: string): Promise<Result<{ readonly due: string }, CaseDocumentProblem>>;
+  accept(document: unknown, operator: string): Promise<Result<void, CaseDocumentProblem>>;
+  deny(document: unknown, operator: string): Promise<Result<void, CaseDocumentProblem>>;
+}
+
 /** `two-persons`: an act that opens access needs the approval of a second person. */
 export type Approvals = "one-person" | "two-persons";
 
@@ -149,6 +165,7 @@ export interface AdminPorts {
   readonly restores: LedgerRestore;
   readonly requestKeys: RequestKeys;
   readonly reviews: ReviewTasks;
+  readonly cases: CaseTasks;
   readonly consents: ConsentVersions;
   readonly ledger: ProofSink;
   /** Counts all callers, by certificate or by network. */

@@ -5,7 +5,12 @@ import type { RegistryProblem } from "#registry/problem";
 import type { RestoreProblem } from "#ledger/restore";
 import type { SuspensionProblem } from "#audit/accounting/suspension";
 import type { OperatorKeyRefusal } from "./act-once.ts";
-import type { ConsentQuestionProblem, NotNarrowedReason, ReviewDocumentProblem } from "./ports.ts";
+import type {
+  CaseDocumentProblem,
+  ConsentQuestionProblem,
+  NotNarrowedReason,
+  ReviewDocumentProblem,
+} from "./ports.ts";
 import type { OperatorRefusal } from "./authenticate-operator.ts";
 import type { DocumentRefusal } from "./read-document.ts";
 
@@ -15,6 +20,7 @@ export type RejectionReason =
   | DenialProblem["reason"]
   | SuspensionProblem["reason"]
   | ReviewDocumentProblem["reason"]
+  | CaseDocumentProblem["reason"]
   | ConsentQuestionProblem["reason"]
   | RestoreProblem["reason"]
   | "approval_required"

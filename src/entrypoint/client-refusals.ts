@@ -690,6 +690,9 @@ export const clientRefusals = {
   consent_patient_unknown: invalidWrite(
     "The Consent names no patient of this FHIR server, so it could not be in force. Name the patient by a reference, or by an identifier that finds a single Patient for you.",
   ),
+  amendment_request_unfit: invalidWrite(
+    "This message about an amendment names no patient of this FHIR server, or with a patient's token another record or another sender. Name your own record, and as sender the patient or a RelatedPerson.",
+  ),
   too_many_consents: tooCostlyWrite(
     "Clients without the patient's authority share 100 Consents in force for each patient, and there is no room for one of yours. Delete some of yours, or ask the patient or a consent registrar.",
   ),

@@ -147,6 +147,17 @@ export const operatorRefusals = {
     "This emergency lasts, so a use may come after the finding. Wait for the end that the list states, then close the review.",
   ),
   review_not_open: unprocessable("There is no open review of this id. Check the id in the list of reviews."),
+  case_malformed: unprocessable("This is no request about cases. Correct what pointer and detail name."),
+  case_not_open: unprocessable("There is no open case of this id. Check the id in the list of cases."),
+  case_extended: unprocessable(
+    "The time of this case was extended before, and 45 CFR 164.526(b)(2)(ii) allows one extension. Accept or deny the request.",
+  ),
+  case_time_over: unprocessable(
+    "The first 60 days of this case are over, so its time cannot be extended (45 CFR 164.526(b)(2)(ii)). Accept or deny the request.",
+  ),
+  case_not_amended: unprocessable(
+    "No write through the gateway has linked an amendment to this request. Write a Provenance that names the request as an entity, then accept.",
+  ),
   restore_log_unknown: unprocessable(
     "The ledger has opened no log of this name. Check the name in `/readyz`.",
   ),

@@ -8,6 +8,7 @@ import type { AuthenticatePorts } from "#gateway/admission/authenticate";
 import type { CompiledPolicies } from "#gateway/admission/compiled-policies";
 import type { OpenReviewPorts } from "#gateway/admission/open-review";
 import type { FactPorts } from "#gateway/facts/resolved-facts";
+import type { CaseReceiver } from "#gateway/cases/case-receiver";
 import type { ConsentFilingPorts } from "#gateway/consents/consent-filing";
 import type { AccountPorts } from "#gateway/read/account";
 import type { LocalPorts } from "#gateway/read/answer-locally";
@@ -40,6 +41,7 @@ export interface GatewayPorts
   readonly limiter: Limiter;
   readonly requestKeys: RequestKeys;
   readonly rowLeases: RowLeases;
+  readonly caseOpening: CaseReceiver;
   readonly ledgerQueue: LedgerQueue;
   readonly memory: SharedMemory;
   readonly elements: ElementMeasure;

@@ -126,6 +126,9 @@ const changing: Readonly<Record<string, "may open access" | "opens nothing" | "i
     "suspend-accounting": "opens nothing",
     "restore-ledger": "opens nothing",
     "close-review": "opens nothing",
+    "extend-case": "opens nothing",
+    "accept-case": "opens nothing",
+    "deny-case": "opens nothing",
     "refile-consents": "opens nothing",
   };
 

@@ -120,6 +120,10 @@ async function disclose(
   const session = new OriginSession(asking, {
     consents: { file: async () => ok(undefined), fileAgain: async () => ok("on file" as const) },
     leases: { take: async () => undefined },
+    cases: {
+      opening: { receive: async () => {}, settle: async () => {} },
+      request: { requestId: "", at: instant(0), client: "test", origin: "main" },
+    },
     name: "main",
     base: fhirBase,
     at: instant(0),

@@ -49,6 +49,12 @@ export const nobodySignsIn = {
     list: () => Promise.resolve(ok([])),
     close: () => Promise.resolve(err({ reason: "review_not_open", field: "review" })),
   },
+  cases: {
+    list: () => Promise.resolve(ok([])),
+    extend: () => Promise.resolve(err({ reason: "case_not_open", field: "case" })),
+    accept: () => Promise.resolve(err({ reason: "case_not_open", field: "case" })),
+    deny: () => Promise.resolve(err({ reason: "case_not_open", field: "case" })),
+  },
   restores: { restore: () => Promise.resolve(err({ reason: "restore_log_unknown" })) },
   accountings: { hold: () => Promise.resolve(err({ reason: "suspension_invalid", field: "id" })) },
 } satisfies Partial<AdminPorts>;

@@ -49,6 +49,10 @@ export function sessionOf(
     client: "test",
     consents: noConsents,
     leases: noLeases,
+    cases: {
+      opening: { receive: async () => {}, settle: async () => {} },
+      request: { requestId: "", at: instant(0), client: "test", origin: "main" },
+    },
   };
   return new OriginSession(origins, setting, undefined, held);
 }

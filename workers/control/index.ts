@@ -40,6 +40,7 @@ import type { ListedOperator } from "#registry/operator-document";
 import { OwnTokenRevocation } from "#platform/revocation/isolate/own-token-revocation";
 import { RevocationFeed } from "#platform/revocation/isolate/feed";
 import { ProposalDesk } from "#platform/proposals/proposal-desk";
+import { CaseDesk, CaseOpening } from "#platform/cases/case-desk";
 import { ReviewDesk, ReviewOpening } from "#platform/reviews/review-desk";
 import type { LiveDenial } from "#platform/revocation/object/store";
 import { within } from "#platform/within";
@@ -62,7 +63,7 @@ export {
   Revocations,
   RowLeaseBook,
 };
-export { ProposalDesk, ReviewDesk, ReviewOpening };
+export { CaseDesk, CaseOpening, ProposalDesk, ReviewDesk, ReviewOpening };
 
 // P4: a denial is in force within ten seconds, also while the registry hangs.
 const registryPatienceMilliseconds = 2_000;

@@ -31,6 +31,7 @@ interface __BaseEnv_GatewayEnv {
 	CONSENT_DESK: Service<typeof import("../control/index").ConsentDesk>;
 	POLICY_READING: Service<typeof import("../control/index").PolicyReading>;
 	REVIEW_OPENING: Service<typeof import("../control/index").ReviewOpening>;
+	CASE_OPENING: Service<typeof import("../control/index").CaseOpening>;
 	OWN_TOKEN_REVOCATION: Service<typeof import("../control/index").OwnTokenRevocation>;
 	DISCLOSURES: Service<typeof import("../ledger/index").Disclosures>;
 }

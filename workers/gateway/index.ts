@@ -175,6 +175,7 @@ function open(env: GatewayEnv): (request: Request) => Promise<Response> {
     relations: new RememberedRelations(),
     consentDesk: partInTime("control", env.CONSENT_DESK),
     reviews: isolateReviews(env.REVIEW_OPENING),
+    caseOpening: partInTime("control", env.CASE_OPENING),
     onBreakGlass: (use: {
       readonly requestId: string;
       readonly client: string;

@@ -32,6 +32,7 @@ function open(env: OpsEnv): Hono {
     proposals: partInTime("desk", env.PROPOSAL_DESK),
     consents: partInTime("desk", env.CONSENT_HISTORY),
     reviews: partInTime("desk", env.REVIEW_DESK),
+    cases: partInTime("desk", env.CASE_DESK),
     holds: partInTime("desk", env.ACCOUNTING_HOLDS),
     recovery: partInTime("desk", env.LEDGER_RECOVERY),
   };
@@ -95,6 +96,12 @@ function open(env: OpsEnv): Hono {
     reviews: {
       list: (document) => desks.reviews.list(document),
       close: (document, operator) => desks.reviews.close(document, operator),
+    },
+    cases: {
+      list: (document) => desks.cases.list(document),
+      extend: (document, operator) => desks.cases.extend(document, operator),
+      accept: (document, operator) => desks.cases.accept(document, operator),
+      deny: (document, operator) => desks.cases.deny(document, operator),
     },
     accountings: { hold: (document) => desks.holds.hold(document) },
     restores: { restore: (log) => desks.recovery.restore(log) },

@@ -181,6 +181,7 @@ const looks: ReadonlySet<string> = new Set([
   "list-proposals",
   "show-proposal",
   "list-reviews",
+  "list-cases",
   "list-consents",
 ]);
 

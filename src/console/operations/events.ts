@@ -1,4 +1,4 @@
-import { closeReviewVerb, type ListedReview, listReviewsVerb } from "#admin/review";
+import { closeReviewVerb, type ListedReview, listReviewsVerb } from "#admin/tasks/review";
 import type { PageContent, PageMaker } from "#console/page-maker";
 import { BreachPage } from "#console/pages/breach";
 import { EventsPage } from "#console/pages/events-page";

@@ -1,4 +1,4 @@
-import type { ListedReview } from "#admin/review";
+import type { ListedReview } from "#admin/tasks/review";
 import type { ConsolePlaces } from "#console/ports";
 import { texts } from "#console/texts";
 import { reviewsPageMax } from "#registry/review-document";

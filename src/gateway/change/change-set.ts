@@ -19,6 +19,7 @@ import type { Attempt, AttemptEnd, SettledWrite, SettleRefusal } from "./attempt
 import { earlierWrite, onRepeat } from "./effects.ts";
 import { sendWhole } from "./send-whole.ts";
 import { isUnknown, sendWrite, type DoneWrite, type SendRefusal, type SentEnd } from "./send.ts";
+import { withCases } from "./with-cases.ts";
 
 /** Puts the writes of a set on record before they are sent, and their ends. Throws when the ledger cannot. */
 export interface ChangeRecord {
@@ -308,9 +309,11 @@ export class ChangeSet {
     if (!still.ok) return still;
     const intended = await this.#record.intendParts(sending.flatMap((change) => this.#intentOf(change)));
     if (!intended.ok) return intended;
-    await this.#attempt?.sending(sending.length);
-    for (const { origin } of sending) origin.held.mayThrow = false;
-    await send();
+    await withCases(sending, async () => {
+      await this.#attempt?.sending(sending.length);
+      for (const { origin } of sending) origin.held.mayThrow = false;
+      await send();
+    });
     return ok(undefined);
   }
 

@@ -1,9 +1,12 @@
+import type { JsonObject } from "#fhir/json/json";
+import type { FhirBase } from "#fhir/r4/reference";
 import type { Result } from "#kernel/result";
+import type { CaseNote } from "#gateway/cases/case-receiver";
 import type { Permission } from "#gateway/admission/authorize";
 import type { FilingRefusal } from "#gateway/consents/consent-filing";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import type { ConsentPatientRefusal } from "#gateway/change/plan/consent-patient";
-import type { PlannedWrite, SentPlan } from "#gateway/change/plan/planned-write";
+import type { PlannedWrite, SentPlan, UnfitRequest } from "#gateway/change/plan/planned-write";
 import type { AskedWrite } from "#gateway/change/plan/write-body";
 
 /** A write that the origin did, or may have done. */
@@ -33,12 +36,14 @@ export interface TypeEffect {
     body: string,
     permission: Permission,
     origin: OriginSession,
-  ) => Promise<Result<string | undefined, ConsentPatientRefusal>>;
+  ) => Promise<Result<string | undefined, ConsentPatientRefusal | UnfitRequest>>;
+  /** The case of a written row, which `control` hears before the row is sent and after. */
+  readonly caseIn?: (row: JsonObject, base: FhirBase) => CaseNote | undefined;
   /**
    * After the origin's answer and before the answer to the client, also if the outcome is unknown. Returns the
    * changes whose effect failed: they are done, and not answered as done.
    */
-  readonly afterWrite: (
+  readonly afterWrite?: (
     written: readonly WrittenChange[],
     origin: OriginSession,
   ) => Promise<ReadonlySet<WrittenChange>>;

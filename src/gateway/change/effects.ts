@@ -8,6 +8,7 @@ import type { FilingRefusal } from "#gateway/consents/consent-filing";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import type { PlannedWrite, SentPlan } from "#gateway/change/plan/planned-write";
 import type { AskedWrite } from "#gateway/change/plan/write-body";
+import { amendmentEffects } from "./amendment-effect.ts";
 import { consentEffect } from "./consent-effect.ts";
 import type { EarlierWrite, TypeEffect, WrittenChange } from "./effect.ts";
 
@@ -19,6 +20,7 @@ function noteResidence({ write }: SentPlan, { names }: OriginSession): void {
 
 /** The effects of writes, by the type of the resource. */
 const effects: Partial<Record<ResourceType, TypeEffect>> = {
+  ...amendmentEffects,
   Consent: consentEffect,
   Patient: {
     afterWrite: async (written, origin) => {
@@ -41,7 +43,7 @@ export async function afterWrites(
 ): Promise<ReadonlySet<WrittenChange>> {
   const failed = new Set<WrittenChange>();
   for (const [type, some] of Map.groupBy(written, ({ plan }) => plan.type))
-    for (const each of (await effects[type]?.afterWrite(some, origin)) ?? []) failed.add(each);
+    for (const each of (await effects[type]?.afterWrite?.(some, origin)) ?? []) failed.add(each);
   return failed;
 }
 

@@ -6,6 +6,7 @@ import { baseNames, localId, type FhirBase } from "#fhir/r4/reference";
 import { isStoredAt, leadsBelow, unsignedUrl } from "#fhir/origin";
 import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
+import type { CaseReceiver, CaseRequest } from "#gateway/cases/case-receiver";
 import { Discloser, type DisclosureRefusal } from "#phi/disclose";
 import type { RowBarrier } from "#fhir/row-barrier";
 import type { NamedBases } from "#phi/row-views";
@@ -45,6 +46,8 @@ export interface OriginSessionSetting extends OriginCallsSetting {
   readonly at: Instant;
   /** Files the Consents that this request writes. */
   readonly consents: Pick<ConsentFiling, "file" | "fileAgain">;
+  /** Hears of the requests for amendments that this request writes. */
+  readonly cases: { readonly opening: CaseReceiver; readonly request: CaseRequest };
   /** The links of attachments, for the caller. Undefined: attachments keep their URLs. */
   readonly links?: {
     readonly linkTo: (row: string, url: string) => string;
@@ -111,6 +114,11 @@ export class OriginSession extends OriginCalls implements RowReader {
   async resolve(rows: readonly LackingRow[]): ReturnType<RowReader["resolve"]> {
     this.#hasAskedRelation ||= rows.some(({ needs }) => (needs?.related?.length ?? 0) > 0);
     return this.#facts?.resolve(rows, this) ?? ok(new Set<number>());
+  }
+
+  /** Hears of the requests for amendments among the writes of this request. */
+  get cases(): OriginSessionSetting["cases"] {
+    return this.#setting.cases;
   }
 
   /** See {@link KnownFacts.relate}. */
@@ -290,6 +298,7 @@ export function openOrigin(
     readonly fhirBase: (origin: string) => string;
     readonly attachments: AttachmentLinks;
     readonly memory: SharedMemory;
+    readonly caseOpening: CaseReceiver;
     readonly onRowFault: (fault: { readonly requestId: string; readonly name: string }) => void;
   },
 ): OriginSession {
@@ -303,6 +312,10 @@ export function openOrigin(
     clientCert: clientCertField(tlsClientAuth, who.certificate),
     client: who.client.id,
     consents: new ConsentFiling(ports, who, name),
+    cases: {
+      opening: ports.caseOpening,
+      request: { requestId: id, at, client: who.client.id, origin: name },
+    },
     leases: ports.rowLeases,
     links: {
       linkTo: (row, url) => attachments.linkTo(row, url, holder),

@@ -13,6 +13,7 @@ import type { AssertionProfile } from "#identity/assertion";
 import type { SubjectField } from "#identity/certificate/subject";
 import type { BreakGlassDemand } from "#identity/break-glass-demand";
 import type { PublicJwk } from "#identity/jose/jwk";
+import type { DenialGround } from "#registry/case-document";
 import type { ProposalDocument } from "#registry/proposal-document";
 import type { IssuerEntry, OriginEntry } from "#registry/state";
 import type { Instant } from "#kernel/clock";
@@ -256,6 +257,31 @@ export const reviews = sqliteTable("reviews", {
   finding: text("finding", { enum: ["justified", "unjustified"] }),
   until: integer("until").$type<Instant>(),
 });
+
+export const cases = sqliteTable(
+  "cases",
+  {
+    id: text("id").primaryKey(),
+    receivedAt: integer("received_at").$type<Instant>().notNull(),
+    requestId: text("request_id").notNull(),
+    client: text("client").notNull(),
+    origin: text("origin").notNull(),
+    patient: text("patient").notNull(),
+    resource: text("resource"),
+    extendedAt: integer("extended_at").$type<Instant>(),
+    extendedBy: text("extended_by"),
+    extensionLetter: text("extension_letter"),
+    amendedAt: integer("amended_at").$type<Instant>(),
+    amendedBy: text("amended_by"),
+    amendedRequest: text("amended_request"),
+    decidedAt: integer("decided_at").$type<Instant>(),
+    decidedBy: text("decided_by"),
+    decision: text("decision", { enum: ["accepted", "denied", "partly-denied"] }),
+    reasons: text("reasons", { mode: "json" }).$type<readonly DenialGround[]>(),
+    denialLetter: text("denial_letter"),
+  },
+  (table) => [index("cases_by_resource").on(table.origin, table.resource)],
+);
 
 export const operators = sqliteTable("operators", {
   id: text("id").primaryKey(),

@@ -414,6 +414,11 @@ async function startWorkers(
       "control",
       remote,
     ),
+    CASE_OPENING: remoteStub(
+      service(control.CaseOpening, () => controlEnv),
+      "control",
+      remote,
+    ),
     OWN_TOKEN_REVOCATION: remoteStub(
       service(control.OwnTokenRevocation, () => controlEnv),
       "control",
@@ -444,6 +449,7 @@ async function startWorkers(
     OPERATOR_ROLL: service(control.OperatorRoll, () => controlEnv),
     PROPOSAL_DESK: service(control.ProposalDesk, () => controlEnv),
     REVIEW_DESK: service(control.ReviewDesk, () => controlEnv),
+    CASE_DESK: service(control.CaseDesk, () => controlEnv),
     CONSENT_HISTORY: service(control.ConsentHistory, () => controlEnv),
     ACCOUNTING_HOLDS: service(ledger.AccountingHolds, () => ledgerEnv),
     LEDGER_RECOVERY: service(ledger.LedgerRecovery, () => ledgerEnv),

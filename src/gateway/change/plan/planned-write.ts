@@ -17,9 +17,13 @@ import type { ConsentPatientRefusal } from "./consent-patient.ts";
 /** `isUpdate`: of an update of a row by its id, whose text says how to create. */
 export type PlanRefusal = PlanFault & { readonly isUpdate?: true };
 
+/** A message about an amendment names another record, or another sender. */
+export type UnfitRequest = { readonly reason: "amendment_request_unfit" };
+
 type PlanFault =
   | PolicyRefusal
   | ConsentPatientRefusal
+  | UnfitRequest
   | InteractionRefusal
   | QueryRefusal
   | OriginRefusal

@@ -1,8 +1,8 @@
 import * as z from "zod";
 import { ok } from "#kernel/result";
 import { reviewClosing, reviewListing } from "#registry/review-document";
-import { rejectedAt, type Verb } from "./administer.ts";
-import type { ReviewTasks, ReviewDocumentProblem } from "./ports.ts";
+import { rejectedAt, type Verb } from "#admin/administer";
+import type { ReviewTasks, ReviewDocumentProblem } from "#admin/ports";
 
 const reviewForm = z.object({
   id: z.string(),

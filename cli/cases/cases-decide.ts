@@ -1,0 +1,149 @@
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { denialGrounds, dueDays, type DenialGround } from "#registry/case-document";
+import { Misuse, printFault, UnusableFile } from "../misuse.ts";
+import {
+  postAsOperator,
+  posterOf,
+  posterOptions,
+  refusalLine,
+  type Poster,
+} from "../connection/operator-post.ts";
+import { complain, giveResult, say } from "../output.ts";
+import { writePrivateFile } from "../private-file.ts";
+import { caseNamed } from "./cases-list.ts";
+import { basisText, letterDigest, letterFrom, letterParts, type LetterFacts } from "./letter.ts";
+
+const letterOptions = {
+  ...posterOptions,
+  template: { type: "string" },
+  letter: { type: "string" },
+} as const;
+
+/** Extends the time of a case by 30 days, once, and writes the letter with the reason and the date. */
+export async function casesExtend(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { ...letterOptions, reason: { type: "string" } },
+  });
+  const id = onlyOne(positionals);
+  const { template, letter, reason } = values;
+  if (template === undefined || letter === undefined || reason === undefined) throw new Misuse();
+  return await withFault(async () => {
+    const poster = posterOf(values);
+    const { receivedAt } = await caseNamed(poster, id);
+    const facts = { reason: textOf(reason), due: dueDays(receivedAt, true).act };
+    const text = letterOf(template, "extension", { ...commonFacts(id, receivedAt), ...facts });
+    return await sendWithLetter(poster, "extend", { case: id }, letter, text, `extended to ${facts.due}`);
+  });
+}
+
+/** Denies a request, or a part of it, and writes the letter to the individual. */
+export async function casesDeny(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      ...letterOptions,
+      ground: { type: "string", multiple: true, default: [] },
+      explanation: { type: "string" },
+      partly: { type: "boolean", default: false },
+    },
+  });
+  const id = onlyOne(positionals);
+  const { template, letter, ground, explanation, partly } = values;
+  const grounds = ground.filter(isGround);
+  if (
+    template === undefined ||
+    letter === undefined ||
+    grounds.length === 0 ||
+    grounds.length < ground.length
+  )
+    throw new Misuse();
+  return await withFault(async () => {
+    const poster = posterOf(values);
+    const { receivedAt } = await caseNamed(poster, id);
+    const basis = basisText(grounds, explanation === undefined ? "" : textOf(explanation));
+    const text = letterOf(template, "denial", { ...commonFacts(id, receivedAt), basis });
+    const document = { case: id, grounds, partly };
+    return await sendWithLetter(poster, "deny", document, letter, text, partly ? "denied in part" : "denied");
+  });
+}
+
+/** Accepts a request whose amendment was written through the gateway. */
+export async function casesAccept(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: posterOptions,
+  });
+  const id = onlyOne(positionals);
+  return await withFault(async () => {
+    const reply = await postAsOperator(posterOf(values), "api/cases/accept", JSON.stringify({ case: id }));
+    if (reply.status !== 200) return refused(reply);
+    giveResult({ case: id, decision: "accepted" });
+    say("accepted");
+    say("now inform the individual, and ask whom else to inform: 45 CFR 164.526(c)(2) and (3)");
+    return 0;
+  });
+}
+
+const isGround = (text: string): text is DenialGround => denialGrounds.some((ground) => ground === text);
+
+function onlyOne([id, ...more]: readonly string[]): string {
+  if (id === undefined || more.length > 0) throw new Misuse();
+  return id;
+}
+
+async function withFault(act: () => Promise<number>): Promise<number> {
+  try {
+    return await act();
+  } catch (fault) {
+    return printFault(fault);
+  }
+}
+
+const textOf = (file: string): string => readFileSync(file, "utf8").trim();
+
+const commonFacts = (id: string, receivedAt: number): LetterFacts => ({
+  case: id,
+  received: new Date(receivedAt).toISOString().slice(0, 10),
+  today: new Date().toISOString().slice(0, 10),
+});
+
+function letterOf(template: string, kind: keyof typeof letterParts, facts: LetterFacts): string {
+  const text = readFileSync(template, "utf8");
+  try {
+    return letterFrom(text, letterParts[kind], facts);
+  } catch (fault) {
+    throw new UnusableFile(`${template}: ${fault instanceof Error ? fault.message : String(fault)}`);
+  }
+}
+
+/** The letter is written before the step, so that no step lacks its letter, and goes if the step is refused. */
+async function sendWithLetter(
+  poster: Poster,
+  step: "extend" | "deny",
+  document: object,
+  file: string,
+  text: string,
+  done: string,
+): Promise<number> {
+  if (existsSync(file)) throw new UnusableFile(`${file} exists: name a new file for the letter`);
+  writePrivateFile(file, text);
+  const letter = letterDigest(text);
+  const reply = await postAsOperator(poster, `api/cases/${step}`, JSON.stringify({ ...document, letter }));
+  if (reply.status !== 200) {
+    rmSync(file, { force: true });
+    return refused(reply);
+  }
+  giveResult({ ...document, file, letter });
+  say(`${done}; the letter is in ${file}`);
+  return 0;
+}
+
+function refused(reply: Parameters<typeof refusalLine>[0] & { readonly status: number }): number {
+  complain(refusalLine(reply));
+  return reply.status < 500 ? 2 : 1;
+}

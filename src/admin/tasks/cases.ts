@@ -1,0 +1,109 @@
+import * as z from "zod";
+import { ok } from "#kernel/result";
+import {
+  caseAcceptance,
+  caseDenial,
+  caseExtension,
+  caseListing,
+  denialGrounds,
+} from "#registry/case-document";
+import { rejectedAt, type Verb } from "#admin/administer";
+import type { CaseDocumentProblem, CaseTasks } from "#admin/ports";
+
+const moment = z.int().nullable();
+const word = z.string().nullable();
+const caseForm = z.object({
+  id: z.string(),
+  receivedAt: z.int(),
+  due: z.string(),
+  requestId: z.string(),
+  client: z.string(),
+  origin: z.string(),
+  patient: z.string(),
+  resource: word,
+  extendedAt: moment,
+  extendedBy: word,
+  extensionLetter: word,
+  amendedAt: moment,
+  amendedBy: word,
+  amendedRequest: word,
+  decidedAt: moment,
+  decidedBy: word,
+  decision: z.enum(["accepted", "denied", "partly-denied"]).nullable(),
+  reasons: z.array(z.enum(denialGrounds)).nullable(),
+  denialLetter: word,
+});
+/** A request for an amendment as it is listed. */
+export type ListedCase = z.output<typeof caseForm>;
+
+const officers = { method: "POST", roles: ["privacy-officer"] } as const;
+
+/** Lists the requests for amendments, for an operator with the role `privacy-officer`. */
+export const listCasesVerb = (cases: CaseTasks): Verb => ({
+  ...officers,
+  interaction: "list-cases",
+  does: "The open cases of requests for amendments, the decided cases, all, or the case with the id `case`: the oldest first, 500 on a page. Send the id of a page's last case as `after` to get the next page.",
+  document: caseListing,
+  answer: z.object({ cases: z.array(caseForm) }),
+  path: "api/cases",
+  changes: "nothing",
+  async act({ document }) {
+    const found = await cases.list(document);
+    return found.ok ? ok({ answer: { cases: found.value } }) : rejected(found.error);
+  },
+});
+
+/** Extends the time of an open case by 30 days, once. */
+export const extendCaseVerb = (cases: CaseTasks): Verb => ({
+  ...officers,
+  interaction: "extend-case",
+  does: "Extends the time of an open case by 30 days, once. `letter`: the SHA-256 of the letter with the reason and the date.",
+  document: caseExtension,
+  answer: z.object({ due: z.string() }),
+  path: "api/cases/extend",
+  changes: "repeatably",
+  async act({ document, operator }) {
+    const extended = await cases.extend(document, operator.id);
+    return extended.ok ? ok({ answer: extended.value }) : rejected(extended.error);
+  },
+});
+
+/** Ends an open case whose amendment is linked to the request. */
+export const acceptCaseVerb = (cases: CaseTasks): Verb => ({
+  ...officers,
+  interaction: "accept-case",
+  does: "Accepts a request for an amendment, once a Provenance that names the request was written through the gateway.",
+  document: caseAcceptance,
+  answer: z.object({ decision: z.literal("accepted") }),
+  path: "api/cases/accept",
+  changes: "repeatably",
+  async act({ document, operator }) {
+    const accepted = await cases.accept(document, operator.id);
+    return accepted.ok ? ok({ answer: { decision: "accepted" } }) : rejected(accepted.error);
+  },
+});
+
+/** Ends an open case by a denial, with its grounds and its letter. */
+export const denyCaseVerb = (cases: CaseTasks): Verb => ({
+  ...officers,
+  interaction: "deny-case",
+  does: "Denies a request for an amendment, or with `partly` a part of it. `letter`: the SHA-256 of the letter.",
+  document: caseDenial,
+  answer: z.object({ denied: z.literal(true) }),
+  path: "api/cases/deny",
+  changes: "repeatably",
+  async act({ document, operator }) {
+    const denied = await cases.deny(document, operator.id);
+    return denied.ok ? ok({ answer: { denied: true } }) : rejected(denied.error);
+  },
+});
+
+const rejected = ({ reason, field }: CaseDocumentProblem) => rejectedAt(field, reason, details[reason]);
+
+const details: Readonly<Record<CaseDocumentProblem["reason"], string>> = {
+  case_malformed: "is missing or malformed",
+  case_not_open: "is not the id of an open case",
+  case_extended: "was extended before",
+  case_time_over: "is past its first 60 days",
+  case_not_amended: "has no amendment on record",
+};

@@ -1,0 +1,118 @@
+import { WorkerEntrypoint } from "cloudflare:workers";
+import type * as z from "zod";
+import { instant } from "#kernel/clock";
+import { err, ok, type Result } from "#kernel/result";
+import {
+  caseAcceptance,
+  caseDenial,
+  caseExtension,
+  caseListing,
+  dueDays,
+  isOver,
+} from "#registry/case-document";
+import {
+  changeCase,
+  listCases,
+  openCase,
+  receiveCases,
+  settleCases,
+  type CaseReceipt,
+  type CaseRow,
+} from "./case-rows.ts";
+
+interface CaseDeskEnv {
+  readonly REGISTRY: D1Database;
+}
+
+/**
+ * Why a document about cases is refused: the name of its first bad field; or the case is not open, was extended
+ * before, is past the time to extend it, or has no amendment.
+ */
+export type CaseProblem =
+  | { readonly reason: "case_malformed"; readonly field: string }
+  | {
+      readonly reason: "case_not_open" | "case_extended" | "case_time_over" | "case_not_amended";
+      readonly field: "case";
+    };
+
+/** A case with the last day to act on it. */
+export type DueCase = CaseRow & { readonly due: string };
+
+/** The gateway's only right over cases: to open them, and to say what became of the writes. */
+export class CaseOpening extends WorkerEntrypoint<CaseDeskEnv> {
+  async receive(receipt: CaseReceipt, writes: Parameters<typeof receiveCases>[2]): Promise<void> {
+    await receiveCases(this.env.REGISTRY, receipt, writes);
+  }
+
+  async settle(receipt: CaseReceipt, writes: Parameters<typeof settleCases>[2]): Promise<void> {
+    await settleCases(this.env.REGISTRY, receipt, writes);
+  }
+}
+
+/** The privacy officer's tasks: a request for an amendment stays open until it is accepted or denied. */
+export class CaseDesk extends WorkerEntrypoint<CaseDeskEnv> {
+  /** Lists a page of the open cases, of the decided cases, of all, or one case. */
+  async list(document: unknown): Promise<Result<readonly DueCase[], CaseProblem>> {
+    const read = caseListing.safeParse(document);
+    if (!read.success) return err(problemOf(read.error));
+    const { state, case: id, after } = read.data;
+    const rows = await listCases(this.env.REGISTRY, { state, id, after });
+    return ok(rows.map((row) => withDue(row)));
+  }
+
+  /** Extends the time of an open case, once, within the first sixty days. */
+  async extend(document: unknown, operator: string): Promise<Result<{ readonly due: string }, CaseProblem>> {
+    const read = caseExtension.safeParse(document);
+    if (!read.success) return err(problemOf(read.error));
+    const { case: id, letter } = read.data;
+    const [open, now] = [await openCase(this.env.REGISTRY, id), instant(Date.now())];
+    if (open === undefined) return refused("case_not_open");
+    if (open.extendedAt !== null) return refused("case_extended");
+    if (isOver(dueDays(open.receivedAt, false).extend, now)) return refused("case_time_over");
+    const step = { extendedAt: now, extendedBy: operator, extensionLetter: letter };
+    return (await changeCase(this.env.REGISTRY, id, step))
+      ? ok({ due: dueDays(open.receivedAt, true).act })
+      : refused("case_extended");
+  }
+
+  /** Ends an open case whose amendment the gateway has seen: a Provenance names the request. */
+  async accept(document: unknown, operator: string): Promise<Result<void, CaseProblem>> {
+    const read = caseAcceptance.safeParse(document);
+    if (!read.success) return err(problemOf(read.error));
+    return await this.#decide(read.data.case, operator, { decision: "accepted" });
+  }
+
+  /** Ends an open case by a denial. A denial of a part needs the amendment of the rest. */
+  async deny(document: unknown, operator: string): Promise<Result<void, CaseProblem>> {
+    const read = caseDenial.safeParse(document);
+    if (!read.success) return err(problemOf(read.error));
+    const { case: id, grounds, partly, letter } = read.data;
+    const decision = partly ? "partly-denied" : "denied";
+    return await this.#decide(id, operator, { decision, reasons: grounds, denialLetter: letter });
+  }
+
+  async #decide(
+    id: string,
+    operator: string,
+    step: Pick<CaseRow, "decision"> & Partial<Pick<CaseRow, "reasons" | "denialLetter">>,
+  ): Promise<Result<void, CaseProblem>> {
+    const decided = { ...step, decidedAt: instant(Date.now()), decidedBy: operator };
+    if (await changeCase(this.env.REGISTRY, id, decided)) return ok(undefined);
+    return refused(
+      (await openCase(this.env.REGISTRY, id)) === undefined ? "case_not_open" : "case_not_amended",
+    );
+  }
+}
+
+const withDue = (row: CaseRow): DueCase => ({
+  ...row,
+  due: dueDays(row.receivedAt, row.extendedAt !== null).act,
+});
+
+const refused = <R extends Exclude<CaseProblem["reason"], "case_malformed">>(reason: R) =>
+  err({ reason, field: "case" } as const);
+
+const problemOf = (error: z.ZodError): CaseProblem => ({
+  reason: "case_malformed",
+  field: String(error.issues[0]?.path[0] ?? ""),
+});

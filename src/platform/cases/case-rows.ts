@@ -1,0 +1,151 @@
+import { createHash } from "node:crypto";
+import { and, asc, eq, inArray, isNotNull, isNull, sql } from "drizzle-orm";
+import type { Instant } from "#kernel/clock";
+import { drizzled, type RegistrySql } from "#platform/registry/registry-sql";
+import { cases } from "#platform/registry/schema";
+import { casesPageMax } from "#registry/case-document";
+
+export type CaseRow = typeof cases.$inferSelect;
+
+/** The request by which a case begins. */
+export interface CaseReceipt {
+  readonly requestId: string;
+  readonly at: Instant;
+  readonly client: string;
+  readonly origin: string;
+}
+
+/** A write that says something of a case; without a patient it links an amendment. */
+export interface NotedWrite {
+  readonly patient?: string | undefined;
+  readonly of: readonly string[];
+  readonly index: number;
+  readonly type: string;
+  readonly id?: string | undefined;
+}
+
+const resourceOf = ({ type, id }: NotedWrite): string | undefined =>
+  id === undefined ? undefined : `${type}/${id}`;
+
+/** A case is found again by the row if its id was known before it was sent, else by the request. */
+const caseIdOf = ({ origin, requestId }: CaseReceipt, write: NotedWrite): string =>
+  createHash("sha256")
+    .update(JSON.stringify(["phylax case v1", origin, resourceOf(write) ?? [requestId, write.index]]))
+    .digest("hex")
+    .slice(0, 32);
+
+/** Opens a case for each request that belongs to none. A message of a known case opens no further case. */
+export async function receiveCases(
+  registry: RegistrySql,
+  receipt: CaseReceipt,
+  writes: readonly NotedWrite[],
+): Promise<void> {
+  const db = drizzled(registry);
+  for (const write of writes) {
+    const { patient, of } = write;
+    if (patient === undefined) continue;
+    const resource = resourceOf(write);
+    const named = [...of, ...(resource === undefined ? [] : [resource])];
+    const known = await db
+      .select({ id: cases.id })
+      .from(cases)
+      .where(
+        and(eq(cases.origin, receipt.origin), eq(cases.patient, patient), inArray(cases.resource, named)),
+      )
+      .limit(1);
+    if (known.length > 0) continue;
+    const { requestId, at, client, origin } = receipt;
+    const id = caseIdOf(receipt, write);
+    await db
+      .insert(cases)
+      .values({ id, receivedAt: at, requestId, client, origin, patient, resource })
+      .onConflictDoNothing();
+  }
+}
+
+/** Says how the writes ended: where a request is stored, which case has no request, which case has an amendment. */
+export async function settleCases(
+  registry: RegistrySql,
+  receipt: CaseReceipt,
+  writes: readonly (NotedWrite & { readonly end: string; readonly storedId?: string | undefined })[],
+): Promise<void> {
+  const db = drizzled(registry);
+  const { requestId, at, client, origin } = receipt;
+  for (const write of writes) {
+    const { patient, of, type, storedId, end } = write;
+    const isOwn = and(eq(cases.id, caseIdOf(receipt, write)), eq(cases.requestId, requestId));
+    if (patient === undefined && end === "stored")
+      await db
+        .update(cases)
+        .set({ amendedAt: at, amendedBy: client, amendedRequest: requestId })
+        .where(and(eq(cases.origin, origin), inArray(cases.resource, of), isNull(cases.decidedAt)));
+    else if (end === "not stored") await db.delete(cases).where(and(isOwn, isNull(cases.decidedAt)));
+    else if (end === "stored" && storedId !== undefined)
+      await db
+        .update(cases)
+        .set({ resource: `${type}/${storedId}` })
+        .where(and(isOwn, isNull(cases.resource)));
+  }
+}
+
+const isInState = {
+  open: isNull(cases.decidedAt),
+  decided: isNotNull(cases.decidedAt),
+  all: undefined,
+} as const;
+
+/** A page of cases, the oldest first: its time ends first. `after`: the last case of the page before. */
+export const listCases = async (
+  registry: RegistrySql,
+  {
+    state,
+    id,
+    after,
+  }: {
+    readonly state: keyof typeof isInState;
+    readonly id?: string | undefined;
+    readonly after?: string | undefined;
+  },
+): Promise<readonly CaseRow[]> => {
+  const isLater =
+    after === undefined
+      ? undefined
+      : sql`(${cases.receivedAt}, ${cases.id}) >
+          (SELECT last.received_at, last.id FROM ${cases} AS last WHERE last.id = ${after})`;
+  return await drizzled(registry)
+    .select()
+    .from(cases)
+    .where(id === undefined ? and(isInState[state], isLater) : eq(cases.id, id))
+    .orderBy(asc(cases.receivedAt), asc(cases.id))
+    .limit(casesPageMax);
+};
+
+/** An open case; undefined: there is none of this id. */
+export const openCase = async (registry: RegistrySql, id: string): Promise<CaseRow | undefined> =>
+  (
+    await drizzled(registry)
+      .select()
+      .from(cases)
+      .where(and(eq(cases.id, id), isNull(cases.decidedAt)))
+  )[0];
+
+type CaseStep = Partial<Omit<CaseRow, "id" | "receivedAt" | "requestId">>;
+
+/** Changes an open case once: the extension of an extended case changes nothing. False: nothing was changed. */
+export async function changeCase(registry: RegistrySql, id: string, step: CaseStep): Promise<boolean> {
+  const changed = await drizzled(registry)
+    .update(cases)
+    .set(step)
+    .where(
+      and(
+        eq(cases.id, id),
+        isNull(cases.decidedAt),
+        step.extendedAt === undefined ? undefined : isNull(cases.extendedAt),
+        step.decision === "accepted" || step.decision === "partly-denied"
+          ? isNotNull(cases.amendedAt)
+          : undefined,
+      ),
+    )
+    .returning({ id: cases.id });
+  return changed.length > 0;
+}

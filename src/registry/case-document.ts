@@ -1,0 +1,59 @@
+import * as z from "zod";
+import { dayMilliseconds, type Instant } from "#kernel/clock";
+
+const caseId = z.string().regex(/^[0-9a-f]{32}$/u);
+/** The SHA-256 of a letter: the letter itself stays with the entity. */
+const letter = z.string().regex(/^[0-9a-f]{64}$/u);
+
+/** The largest number of cases on a page: a shorter page is the last one. */
+export const casesPageMax = 500;
+
+/** The only grounds on which a request may be denied: 45 CFR 164.526(a)(2)(i) to (iv). */
+export const denialGrounds = [
+  "not-created-here",
+  "not-in-record-set",
+  "not-open-to-access",
+  "accurate-and-complete",
+] as const;
+export type DenialGround = (typeof denialGrounds)[number];
+
+/** Which cases an operator lists. `after`: the last case of the page before. */
+export const caseListing = z.strictObject({
+  state: z.enum(["open", "decided", "all"]).default("open"),
+  case: caseId.optional(),
+  after: caseId.optional(),
+});
+
+/** The single extension of a case, by a letter with the reason and the date (164.526(b)(2)(ii)). */
+export const caseExtension = z.strictObject({ case: caseId, letter });
+
+/** The end of a case whose amendment is made. */
+export const caseAcceptance = z.strictObject({ case: caseId });
+
+/** The end of a case by a denial with its letter, of the whole request or of a part (164.526(d)). */
+export const caseDenial = z.strictObject({
+  case: caseId,
+  grounds: z
+    .array(z.enum(denialGrounds))
+    .min(1)
+    .refine((all) => new Set(all).size === all.length),
+  partly: z.boolean().default(false),
+  letter,
+});
+
+// 164.526(b)(2): days after the receipt, and the single extension.
+const [daysToAct, daysOfExtension] = [60, 30];
+
+/** The last calendar day on which the entity may act on a request, in UTC, and the last day to extend the time. */
+export function dueDays(
+  receivedAt: number,
+  isExtended: boolean,
+): { readonly act: string; readonly extend: string } {
+  const day = Math.floor(receivedAt / dayMilliseconds);
+  const dateOf = (days: number) => new Date((day + days) * dayMilliseconds).toISOString().slice(0, 10);
+  const extend = dateOf(daysToAct);
+  return { extend, act: isExtended ? dateOf(daysToAct + daysOfExtension) : extend };
+}
+
+/** True after the end of a calendar day. */
+export const isOver = (day: string, at: Instant): boolean => at >= Date.parse(day) + dayMilliseconds;

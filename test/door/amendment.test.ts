@@ -1,0 +1,364 @@
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, test, vi } from "vitest";
+import type { CertificateFiles } from "../../sandbox/certificates.ts";
+import { eventsOf } from "../support/auditor.ts";
+import { entryOf, fhirSending, to } from "../support/fhir-parts.ts";
+import {
+  askAs,
+  issuerEntry,
+  joined,
+  outsideClient,
+  outsider,
+  outsideToken,
+  starterPolicy,
+  type Outsider,
+} from "../support/outside.ts";
+import { commandIn } from "../support/in-process/command.ts";
+import { startDoor, type Door } from "../support/in-process/door.ts";
+
+// The messages have the form of the examples of HL7 Patient Request for Corrections 1.0.0.
+const guide = "http://hl7.org/fhir/uv/patient-corrections/CodeSystem/PatientCorrection";
+const coded = (system: string, code: string) => ({ coding: [{ system: `${guide}${system}`, code }] });
+const communication = (more: object = {}) => ({
+  resourceType: "Communication",
+  status: "completed",
+  category: [coded("CommunicationTypes", "medRecCxReq")],
+  subject: to("Patient/amara"),
+  sender: to("Patient/amara"),
+  recipient: [to("Practitioner/smith")],
+  sent: "2021-05-19T10:00:17-00:00",
+  payload: [{ contentReference: to("DocumentReference/smoking") }],
+  ...more,
+});
+const task = (request: string, more: object = {}) => ({
+  resourceType: "Task",
+  status: "ready",
+  businessStatus: coded("BusinessStatus", "queued"),
+  intent: "order",
+  code: coded("TaskTypes", "medRecCxReq"),
+  for: to("Patient/amara"),
+  authoredOn: "2021-05-19T10:00:17-00:00",
+  requester: to("Patient/amara"),
+  owner: to("Practitioner/smith"),
+  input: [{ type: coded("CommunicationTypes", "medRecCxReq"), valueReference: to(request) }],
+  ...more,
+});
+const smoking = {
+  resourceType: "Observation" as const,
+  id: "smoking",
+  status: "final" as const,
+  code: { coding: [{ system: "http://loinc.org", code: "72166-2" }] },
+  subject: to("Patient/amara"),
+};
+const world = [
+  { resourceType: "Patient" as const, id: "amara" },
+  { resourceType: "Patient" as const, id: "bela" },
+  { resourceType: "Practitioner" as const, id: "smith" },
+  smoking,
+];
+const provenance = (request: string) => ({
+  resourceType: "Provenance",
+  target: [to("Observation/smoking")],
+  recorded: "2021-05-25T12:00:17Z",
+  agent: [{ who: to("Practitioner/smith") }],
+  entity: [{ role: "source", what: to(request) }],
+});
+
+type Who = "app" | "clinic";
+const clients = {
+  app: {
+    purpose: "PATRQT",
+    policy: "patrqt",
+    scope: "patient/*.crus",
+    claims: { patient: "amara", fhirUser: "Patient/amara" },
+  },
+  clinic: { purpose: "TREAT", policy: "treat", scope: "system/*.crus", claims: {} },
+} as const;
+const certificates = new Map<Who, CertificateFiles>();
+let phylax: Door;
+let issuer: Outsider;
+let failing: string | undefined; // the method of `control` that fails
+let answer: (() => Response) | undefined; // of the origin to a write
+
+beforeAll(async () => {
+  phylax = await startDoor({
+    resources: world,
+    remote: async (part, act, method) => {
+      if (part === "control" && method === failing) throw new Error("control does not answer");
+      if (part === "origin" && answer !== undefined) return answer() as Awaited<ReturnType<typeof act>>;
+      return await act();
+    },
+  });
+  issuer = await outsider("https://amendment.example", "phylax");
+  const entries = [];
+  for (const who of ["app", "clinic"] as const) {
+    const { purpose, policy, scope } = clients[who];
+    const { certificate, entries: own } = await outsideClient(phylax, issuer, who, {
+      purpose,
+      policy,
+      scopes: scope,
+    });
+    certificates.set(who, certificate);
+    entries.push(own);
+  }
+  const applied = await phylax.addRegistry(
+    joined(
+      {
+        issuers: [issuerEntry(issuer, { purpose: { claim: "purpose" } })],
+        policies: [starterPolicy("patrqt"), starterPolicy("treat")],
+      },
+      ...entries,
+    ),
+  );
+  if (!applied.ok) throw new Error(JSON.stringify(applied));
+}, 60_000);
+afterAll(() => phylax.close());
+afterEach(() => {
+  [failing, answer] = [undefined, undefined];
+  vi.useRealTimers();
+});
+
+const ask = async (who: Who, path: string, sending: Parameters<typeof askAs>[4] = {}) => {
+  const certificate = certificates.get(who);
+  if (certificate === undefined) throw new Error("no certificate");
+  const { scope, purpose, claims } = clients[who];
+  const token = await outsideToken(issuer, certificate, { client_id: who, scope, purpose, ...claims });
+  return askAs(phylax, certificate, token, path, sending);
+};
+const write = (who: Who, resource: { readonly resourceType: string }) =>
+  ask(who, resource.resourceType, fhirSending("POST", resource));
+const placeOf = (reply: { readonly headers: object }): string =>
+  /(?:Communication|Task)\/[^/]+/u.exec(String(Reflect.get(reply.headers, "location")))?.[0] ?? "";
+interface Listed {
+  readonly id: string;
+  readonly resource: string | null;
+  readonly requestId: string;
+}
+const listed = async (
+  ...more: readonly string[]
+): Promise<readonly (Listed & Readonly<Record<string, unknown>>)[]> =>
+  JSON.parse((await commandIn(phylax.home, "cases", "list", "--json", ...more)).out);
+const run = (...args: readonly string[]) => commandIn(phylax.home, "cases", ...args);
+/** Writes a request, and returns its place and its case. */
+const requested = async () => {
+  const place = placeOf(await write("app", communication()));
+  const found = (await listed()).find(({ resource }) => resource === place);
+  return { place, id: found?.id ?? "no case" };
+};
+const files = mkdtempSync(join(tmpdir(), "phylax-letters-"));
+const filled = (name: string): string => {
+  const file = join(files, name);
+  const text = readFileSync(join(import.meta.dirname, `../../examples/letters/${name}`), "utf8");
+  writeFileSync(file, text.replaceAll(/\[[^\]]*\]/gu, "Records Office 617 555 0100"));
+  return file;
+};
+
+test("a patient's request opens a case that is due sixty days after the receipt on record", async ({
+  expect,
+}) => {
+  const reply = await write("app", communication());
+  expect(reply.status, reply.text).toBe(201);
+  const found = (await listed()).find(({ resource }) => resource === placeOf(reply));
+  const [receipt] = await eventsOf(phylax.dev, reply.headers["x-request-id"]);
+  if (receipt === undefined) throw new Error("no record");
+  const due = new Date(Math.floor(receipt.at / 86_400_000) * 86_400_000 + 60 * 86_400_000)
+    .toISOString()
+    .slice(0, 10);
+  expect(found).toMatchObject({
+    receivedAt: receipt.at,
+    requestId: receipt.id,
+    due,
+    client: "app",
+    origin: "main",
+    patient: "Patient/amara",
+    decision: null,
+  });
+  expect((await run("show", found?.id ?? "")).out).toContain(`open, due ${due}`);
+});
+
+test("later messages and the task of a request belong to its case", async ({ expect }) => {
+  const { place } = await requested();
+  const before = await listed();
+  const messages = [
+    await write("app", communication({ partOf: [to(place)], payload: [{ contentString: "more" }] })),
+    await write(
+      "clinic",
+      communication({
+        sender: to("Practitioner/smith"),
+        recipient: [to("Patient/amara")],
+        partOf: [to(place)],
+      }),
+    ),
+    await write("clinic", task(place)),
+    await write("clinic", task("Communication/unknown", { status: "completed" })),
+  ];
+  expect(messages.map(({ status }) => status)).toEqual([201, 201, 201, 201]);
+  expect(await listed()).toEqual(before);
+  // a Task of its own is a request that came another way
+  expect((await write("clinic", task("Communication/unknown"))).status).toBe(201);
+  expect(await listed()).toHaveLength(before.length + 1);
+});
+
+test("a patient asks about the own record, in the own name, and sends no other message", async ({
+  expect,
+}) => {
+  const before = await listed("--all");
+  const refused = {
+    "another's record": await write("app", communication({ subject: to("Patient/bela") })),
+    "nobody's record": await write("app", communication({ subject: undefined })),
+    "in the name of the practitioner": await write(
+      "app",
+      communication({ sender: to("Practitioner/smith") }),
+    ),
+    "a statement of disagreement": await write(
+      "app",
+      communication({ category: [coded("CommunicationTypes", "medRecCxDenialDisagree")] }),
+    ),
+    "a task": await write("app", task("Communication/1")),
+  };
+  expect(Object.entries(refused).map(([what, { status }]) => [what, status])).toEqual([
+    ["another's record", 403],
+    ["nobody's record", 422],
+    ["in the name of the practitioner", 422],
+    ["a statement of disagreement", 403],
+    ["a task", 403],
+  ]);
+  expect(refused["nobody's record"].text).toContain("Name your own record");
+  // absent and foreign records are alike
+  const absent = await write("app", communication({ subject: to("Patient/nobody") }));
+  const textOf = ({ text }: { readonly text: string }) => text.replace(/Request [0-9a-f]+/u, "");
+  expect([absent.status, textOf(absent)]).toEqual([403, textOf(refused["another's record"])]);
+  expect(await listed("--all")).toEqual(before);
+});
+
+test("no request reaches the origin without its case", async ({ expect }) => {
+  failing = "receive";
+  const from = phylax.forwarded.length;
+  const before = await listed();
+  const reply = await write("app", communication());
+  expect([reply.status, phylax.forwarded.slice(from).filter((line) => line.startsWith("POST Comm"))]).toEqual(
+    [503, []],
+  );
+  expect((await eventsOf(phylax.dev, reply.headers["x-request-id"])).length).toBeGreaterThan(0);
+  expect(await listed()).toEqual(before);
+});
+
+test("a request whose outcome is unknown keeps its case, and a refused request has none", async ({
+  expect,
+}) => {
+  const before = await listed();
+  answer = () => Response.json({ resourceType: "OperationOutcome", issue: [] }, { status: 422 });
+  expect((await write("app", communication())).status).toBe(422);
+  expect(await listed()).toEqual(before);
+  answer = () => new Response("", { status: 500 });
+  expect((await write("app", communication())).status).toBe(504);
+  answer = undefined;
+  failing = "settle"; // as after a crash between the origin's answer and the end of the case
+  expect((await write("app", communication())).status).toBe(201);
+  const opened = (await listed()).filter(({ id }) => !before.some((each) => each.id === id));
+  expect(opened.map(({ resource }) => resource)).toEqual([null, null]);
+  expect((await run("list")).out).toContain("open, unconfirmed");
+});
+
+test("a request is accepted once a Provenance links the amendment to it", async ({ expect }) => {
+  const { place, id } = await requested();
+  expect(await run("accept", id)).toMatchObject({
+    code: 2,
+    error: expect.stringContaining("no amendment on record"),
+  });
+  const amended = await ask(
+    "clinic",
+    "",
+    fhirSending("POST", {
+      resourceType: "Bundle",
+      type: "transaction",
+      entry: [
+        entryOf("PUT", "Observation/smoking", { ...smoking, status: "corrected" }),
+        entryOf("POST", "Provenance", provenance(place)),
+      ],
+    }),
+  );
+  expect(amended.status, amended.text).toBe(200);
+  expect(await run("accept", id)).toMatchObject({ code: 0, out: expect.stringContaining("164.526(c)(2)") });
+  expect(await listed(), "it is decided").not.toContainEqual(expect.objectContaining({ id }));
+  const found = (await listed("--all")).find((each) => each.id === id);
+  expect(found).toMatchObject({
+    decision: "accepted",
+    amendedBy: "clinic",
+    amendedRequest: amended.headers["x-request-id"],
+  });
+  expect(await run("accept", id), "once").toMatchObject({ code: 2 });
+});
+
+test("a denial has one of four grounds, and a letter with each part of (d)(1)", async ({ expect }) => {
+  const { id } = await requested();
+  const letter = join(files, "denial-out.md");
+  const deny = (...more: readonly string[]) =>
+    run("deny", id, "--template", filled("denial.md"), "--letter", letter, ...more);
+  expect((await deny("--ground", "we-do-not-want-to")).code).toBe(2);
+  const raw = join(import.meta.dirname, "../../examples/letters/denial.md");
+  expect(
+    await run("deny", id, "--ground", "accurate-and-complete", "--template", raw, "--letter", letter),
+  ).toMatchObject({ code: 2, error: expect.stringContaining("place that is not filled") });
+  const explanation = join(files, "explanation.txt");
+  writeFileSync(explanation, "<script>alert(1)</script> {case}");
+  expect(await deny("--ground", "accurate-and-complete", "--partly"), "nothing was amended").toMatchObject({
+    code: 2,
+  });
+  expect(existsSync(letter), "a refused step leaves no letter").toBe(false);
+  expect(await deny("--ground", "accurate-and-complete", "--explanation", explanation)).toMatchObject({
+    code: 0,
+  });
+  const text = readFileSync(letter, "utf8");
+  expect(text).toContain("accurate and complete");
+  expect(text, "words of a person are no template").toContain("<script>alert(1)</script> {case}");
+  expect(text).not.toContain("<!--");
+  const found = (await listed("--all")).find((each) => each.id === id);
+  expect(found).toMatchObject({
+    decision: "denied",
+    reasons: ["accurate-and-complete"],
+    decidedBy: expect.any(String),
+  });
+  const acts = (await phylax.records()).map(({ event }) => event.what?.interaction);
+  expect(acts).toContain("deny-case");
+});
+
+test("the time of a request is extended once, and only within its sixty days", async ({ expect }) => {
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+  const [first, second] = [await requested(), await requested()];
+  const reason = join(files, "reason.txt");
+  writeFileSync(reason, "The record is at another site.");
+  let letters = 0;
+  const extend = (id: string) =>
+    run(
+      "extend",
+      id,
+      "--reason",
+      reason,
+      "--template",
+      filled("extension.md"),
+      "--letter",
+      join(files, `${++letters}.md`),
+    );
+  const received = Math.floor(Date.now() / 86_400_000) * 86_400_000;
+  vi.setSystemTime(received + 61 * 86_400_000 - 1);
+  const due = new Date(received + 90 * 86_400_000).toISOString().slice(0, 10);
+  expect(await extend(first.id)).toMatchObject({ code: 0, out: expect.stringContaining(due) });
+  expect(readFileSync(join(files, "1.md"), "utf8")).toContain(
+    `The record is at another site.\n\nWe will answer your request by ${due}.`,
+  );
+  expect(await extend(first.id)).toMatchObject({
+    code: 2,
+    error: expect.stringContaining("extended before"),
+  });
+  vi.setSystemTime(received + 61 * 86_400_000);
+  expect(await extend(second.id)).toMatchObject({
+    code: 2,
+    error: expect.stringContaining("past its first 60 days"),
+  });
+  const { out } = await run("list");
+  expect(out).toMatch(new RegExp(`${second.id} .* open, late`, "u"));
+  expect(out).toMatch(new RegExp(`${first.id} .* ${due} .* open, extended$`, "mu"));
+});
