@@ -134,7 +134,7 @@ export const recordCommands: readonly Command[] = [
     takes: `ID --reason FILE --template FILE --letter OUT ${asOperator}`,
     does: "Extends the time of a request by 30 days, once, and writes the letter (45 CFR 164.526(b)(2)(ii)).",
     examples: [
-      "phylax cases extend 0123456789abcdef0123456789abcdef --reason reason.txt --template extension.md --letter out.md",
+      "phylax cases extend 0123456789abcdef0123456789abcdef --reason reason.txt --template extension.txt --letter out.txt",
     ],
     load: async () => (await import("../cases/cases-decide.ts")).casesExtend,
   },
@@ -152,7 +152,7 @@ export const recordCommands: readonly Command[] = [
     takes: `ID --ground GROUND… [--partly] [--explanation FILE] --template FILE --letter OUT ${asOperator}`,
     does: "Denies a request, or a part of it, and writes the letter (45 CFR 164.526(d)(1)).",
     examples: [
-      "phylax cases deny 0123456789abcdef0123456789abcdef --ground accurate-and-complete --template denial.md --letter out.md",
+      "phylax cases deny 0123456789abcdef0123456789abcdef --ground accurate-and-complete --template denial.txt --letter out.txt",
     ],
     load: async () => (await import("../cases/cases-decide.ts")).casesDeny,
   },

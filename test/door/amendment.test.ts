@@ -296,9 +296,9 @@ test("a denial has one of four grounds, and a letter with each part of (d)(1)", 
   const { id } = await requested();
   const letter = join(files, "denial-out.md");
   const deny = (...more: readonly string[]) =>
-    run("deny", id, "--template", filled("denial.md"), "--letter", letter, ...more);
+    run("deny", id, "--template", filled("denial.txt"), "--letter", letter, ...more);
   expect((await deny("--ground", "we-do-not-want-to")).code).toBe(2);
-  const raw = join(import.meta.dirname, "../../examples/letters/denial.md");
+  const raw = join(import.meta.dirname, "../../examples/letters/denial.txt");
   expect(
     await run("deny", id, "--ground", "accurate-and-complete", "--template", raw, "--letter", letter),
   ).toMatchObject({ code: 2, error: expect.stringContaining("place that is not filled") });
@@ -338,7 +338,7 @@ test("the time of a request is extended once, and only within its sixty days", a
       "--reason",
       reason,
       "--template",
-      filled("extension.md"),
+      filled("extension.txt"),
       "--letter",
       join(files, `${++letters}.md`),
     );
