@@ -65,3 +65,33 @@ test("the link of a hidden note and of an absent note are alike, as are a bare i
   expect(other.differences).toEqual([]);
   expect(other.one.map(({ status }) => status)).toEqual([404, 404, 404]);
 });
+
+test("labelled content and absent content of a visible note are alike, as are a context that is hidden and a Binary that is absent", async ({
+  expect,
+}) => {
+  const visible = { origin: [patient, content, note("Binary/b")] };
+  const read = await worlds.compare(visible, visible, [{ by, path: "DocumentReference/note" }]);
+  const link =
+    /"url":"(?<link>Binary\/[\w-]{65,})"/u.exec(read.one[0]?.body.toString() ?? "")?.groups?.["link"] ?? "";
+  const asked: Asking[] = [link, "Binary/b", "Binary/b/_history"].map((path) => ({ by, path }));
+  const label = { system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "V" };
+  const labelled: Resource = { ...content, meta: { security: [label] } };
+  const compared = await worlds.compare(
+    { origin: [patient, labelled, note("Binary/b")] },
+    { origin: [patient, note("Binary/b")] },
+    asked,
+  );
+  expect(beyond(compared.differences, sealedReason)).toEqual([]);
+  expect(compared.one.map(({ status }) => status)).toEqual([404, 404, 404]);
+
+  // The origin alone sees of which resource it is asked in place of the context.
+  const behind: Resource = { ...content, securityContext: { reference: "DocumentReference/note" } };
+  const context = await worlds.compare(
+    { origin: [patient, behind, note("Binary/other", "PSYTHPN")] },
+    { origin: [patient] },
+    [{ by, path: "Binary/b" }],
+  );
+  const question = { questions: /^\/2\/path$/u };
+  expect(beyond(context.differences, { ...sealedReason, ...question })).toEqual([]);
+  expect(context.one.map(({ status }) => status)).toEqual([404]);
+});
