@@ -21,7 +21,10 @@ function dataSet(form: DeidForm, start: number) {
     codes.set(`${type}/${id}`, code);
     return code;
   };
-  const left = rows.flatMap((row) => deidentify(row, { form, year: 2026, base: "urn:none", codeOf }) ?? []);
+  const left = rows.flatMap((row) => {
+    const one = deidentify(row, { form, year: 2026, base: "urn:none", codeOf });
+    return one === undefined ? [] : [one];
+  });
   return { left, codes: new Set(codes.values()) };
 }
 const inBase32 = (number: number): string =>
