@@ -3,7 +3,7 @@ import { findIdentifiers } from "#deid-check/check";
 import { readLeftJson } from "#deid-check/read-json";
 import { deidentify } from "#deid/deidentify";
 import { deidForms, type DeidForm } from "#deid/fates";
-import { isObject, readJson, valuesAt, type JsonObject } from "#fhir/json/json";
+import { isObject, readJson, textAt, valuesAt, type JsonObject } from "#fhir/json/json";
 import { validateResource } from "#fhir/validate/validate";
 import { syntheticResources } from "../../sandbox/synthetic/generate.ts";
 
@@ -29,7 +29,7 @@ function dataSet(form: DeidForm, start: number) {
 }
 const inBase32 = (number: number): string =>
   Array.from({ length: 26 }, (_, at) => letters.charAt(Math.floor(number / 32 ** at) % 32)).join("");
-const names = (row: JsonObject) => `${String(row["resourceType"])}/${String(row["id"])}`;
+const names = (row: JsonObject) => `${textAt(row, "resourceType")}/${textAt(row, "id")}`;
 
 test("what leaves of valid rows is valid, has no identifier, and the rows' codes and numbers arrive", () => {
   const faults = new Set<string>();
