@@ -33,9 +33,6 @@ const caseForm = z.object({
   reasons: z.array(z.enum(denialGrounds)).nullable(),
   denialLetter: word,
 });
-/** A request for an amendment as it is listed. */
-export type ListedCase = z.output<typeof caseForm>;
-
 const officers = { method: "POST", roles: ["privacy-officer"] } as const;
 
 /** Lists the requests for amendments, for an operator with the role `privacy-officer`. */
