@@ -15,7 +15,7 @@ export function sendWindows(
   let stop = () => {};
   const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>({
     // the writer's own abort waits for the reader
-    start: (controller) => void (stop = () => controller.error(new Error("the reader stopped"))),
+    start: (controller) => void (stop = controller.error.bind(controller, new Error("the reader stopped"))),
   });
   const taken = async (writing: Promise<void>) => {
     const late = setTimeout(stop, milliseconds);
