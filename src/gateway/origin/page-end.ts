@@ -13,14 +13,15 @@ export const wholePageMax = ({ pageLinks, pageMax }: OriginCapabilities = {}): n
   Math.min(pageMax ?? (pageLinks === false ? 1 : unstatedMax), grownMax);
 
 /**
- * Answers whether rows may stand behind an answer without a link to a next page.
+ * Answers whether rows may stand behind an answer without a link to a next page. A server that sends more rows than were
+ * asked for does not heed the number, so it ends a list at its own longest page alone.
  *
  * @param count the rows that were asked for. @param sent the rows of the answer. @param hasLinks an answer had a link.
  */
 export const mayBeCut = (
   { count, sent, hasLinks }: { readonly count: number; readonly sent: number; readonly hasLinks: boolean },
   capabilities: OriginCapabilities = {},
-): boolean => !(capabilities.pageLinks ?? hasLinks) && sent >= Math.min(count, wholePageMax(capabilities));
+): boolean => !(capabilities.pageLinks ?? hasLinks) && (sent === count || sent >= wholePageMax(capabilities));
 
 /** A row by its time of the last change. */
 export interface RowPlace {
