@@ -119,7 +119,7 @@ test("searches find the patient's rows only, and a search that names another pat
 test("a resource of no patient is found under a patient's scope exactly if it is read there", async ({
   expect,
 }) => {
-  for (const path of ["HealthcareService", "ValueSet/1"]) expect((await ask(path)).status, path).toBe(403);
+  for (const path of ["ChargeItemDefinition", "ValueSet/1"]) expect((await ask(path)).status, path).toBe(403);
   for (const type of ["Practitioner", "Organization"]) {
     const idsOf = (reply: Reply) => entries(reply).map(({ resource }) => String(resource["id"]));
     const found = idsOf(await ask(type));

@@ -404,9 +404,10 @@ async function startWorkers(
       "consents",
       remote,
     ),
+    // It runs beside the gateway and reads the registry.
     POLICY_READING: remoteStub(
       service(control.PolicyReading, () => controlEnv),
-      "control",
+      "registry",
       remote,
     ),
     REVIEW_OPENING: remoteStub(
