@@ -25,8 +25,7 @@ export interface ExplainStep {
     | "parameter"
     | "sort"
     | "include"
-    | "join"
-    | "consent";
+    | "join";
   readonly says: string;
   readonly details?: readonly string[];
 }

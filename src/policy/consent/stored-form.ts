@@ -16,16 +16,11 @@ const bounds = z.pipe(
 );
 const span = z.strictObject({ utc: bounds, local: bounds, isZoned: z.boolean() });
 const effect = z.enum(["permit", "deny"]);
-const list = <T extends z.ZodMiniType>(item: T) => z.exactOptional(z.array(z.nullable(item)));
-const names = { reference: z.exactOptional(z.string()), identifiers: z.exactOptional(z.array(z.string())) };
 const party = z.union([
-  z.strictObject({
-    reference: z.string(),
-    identifier: z.exactOptional(z.string()),
-    meant: list(z.strictObject({ ...names, all: list(z.strictObject(names)) })),
-  }),
+  z.strictObject({ reference: z.string(), identifier: z.exactOptional(z.string()) }),
   z.strictObject({ identifier: z.string() }),
 ]);
+const list = <T extends z.ZodMiniType>(item: T) => z.exactOptional(z.array(z.nullable(item)));
 
 const frame = z.strictObject({
   period: z.exactOptional(z.nullable(span)),
@@ -82,13 +77,6 @@ const storedForm = z.strictObject({ v: z.literal(version), rules: storedRules })
 
 /** The canonical text of the rules (RFC 8785; an infinite bound is null). Its SHA-256 names the Consent. */
 export const storedFormOf = (rules: ConsentRules): string => canonicalJson({ rules, v: version });
-
-/** Characters of a stored form: some 1,500 codes. Every version is stored, and each change is sent to isolates. */
-export const formMax = 65_536;
-
-/** The form without the names behind its actors: they change while the Consent does not. */
-export const formWithoutNames = (form: string): string =>
-  JSON.stringify(JSON.parse(form, (name, value: unknown) => (name === "meant" ? undefined : value)));
 
 /** The rules of a stored form; for a text that is not a form of this version, rules that deny every request. */
 export function readStoredForm(text: string): ConsentRules {
