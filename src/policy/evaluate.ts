@@ -37,8 +37,9 @@ function evaluateRead(
     isShared && !ownable
       ? found.value.rules.filter(({ referredBy }) => referredBy.size > 0)
       : found.value.rules;
-  const referrers = isShared ? referrersOf(policy, access, rules, type, id) : [];
-  const needsReferrer = isShared && !ownable && !rules.some(({ isDirectory }) => isDirectory);
+  const isDirectory = rules.some((rule) => rule.isDirectory);
+  const referrers = isShared && !isDirectory ? referrersOf(policy, access, rules, type, id) : [];
+  const needsReferrer = isShared && !ownable && !isDirectory;
   // A Binary may also be opened by the link of an attachment, or by its `securityContext`.
   const isOpenable = type === "Binary" ? rules.length > 0 : referrers.length > 0;
   if (needsReferrer && !isOpenable) return err({ reason: "outside_patient_compartment", type });

@@ -16,7 +16,7 @@ const isRequestCode = (coding: JsonObject): boolean =>
 const namedAt = (
   row: JsonObject,
   path: readonly string[],
-  types: string,
+  types: readonly string[],
   base: FhirBase,
 ): readonly string[] =>
   valuesAt(row, [...path, "reference"]).flatMap((text) => {
@@ -24,7 +24,7 @@ const namedAt = (
     return found?.kind === "local" && types.includes(found.type) ? [`${found.type}/${found.id}`] : [];
   });
 
-const requests = "Communication Task";
+const requests = ["Communication", "Task"];
 const namesMax = 50; // a statement of D1 has at most 100 values
 const isEnded = /^(?:completed|cancelled|rejected|failed|entered-in-error)$/u;
 
@@ -47,14 +47,14 @@ const requestEffect = (paths: RequestPaths): TypeEffect => {
   const isFromRequester = (row: JsonObject, base: FhirBase) =>
     objectAt(row, sender) === undefined
       ? code === "code" // a Task names its requester if there is one
-      : namedAt(row, [sender], "Patient RelatedPerson", base).length > 0;
+      : namedAt(row, [sender], ["Patient", "RelatedPerson"], base).length > 0;
   return {
     // A message that an individual sends names the individual's own record, and no other sender.
     beforePlan: async (body, { access }, { base }) => {
       const row = readObject(utf8(body));
       if (row === undefined || !isCoded(row)) return ok(undefined);
       const isOwn = access.scopes.every(({ context }) => context === "patient");
-      const [named] = namedAt(row, [patient], "Patient", base);
+      const [named] = namedAt(row, [patient], ["Patient"], base);
       const isFit = isOwn
         ? named === `Patient/${access.patient}` && isFromRequester(row, base)
         : named !== undefined;
@@ -67,7 +67,7 @@ const requestEffect = (paths: RequestPaths): TypeEffect => {
         !(code === "code" && isEnded.test(textAt(row, "status") ?? ""));
       return isRequest
         ? {
-            patient: namedAt(row, [patient], "Patient", base)[0],
+            patient: namedAt(row, [patient], ["Patient"], base)[0],
             of: of.flatMap((path) => namedAt(row, path, requests, base)).slice(0, namesMax),
           }
         : undefined;
@@ -75,11 +75,15 @@ const requestEffect = (paths: RequestPaths): TypeEffect => {
   };
 };
 
-/** An amendment is accepted with a Provenance that names the request among its entities (164.526(c)(1)). */
+/**
+ * An amendment is accepted with a Provenance that names the request among its entities (164.526(c)(1)). A Provenance of
+ * messages alone says how a request came, and amends nothing.
+ */
 const linkEffect: TypeEffect = {
   caseIn: (row, base) => {
     const of = namedAt(row, ["entity", "what"], requests, base);
-    return of.length === 0 ? undefined : { of: of.slice(0, namesMax) };
+    const isOfMessages = namedAt(row, ["target"], requests, base).length > 0;
+    return of.length === 0 || isOfMessages ? undefined : { of: of.slice(0, namesMax) };
   },
 };
 

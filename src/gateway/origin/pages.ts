@@ -151,8 +151,10 @@ async function questionBehind(
   origin: Asking,
 ): Promise<{ readonly question: FhirQuestion; readonly times?: RowTimes } | "unknown" | undefined> {
   const count = "query" in asked ? countIn(asked.query) : undefined;
-  if (count === undefined || /(?:^|&)_id=/u.test(first.query)) return undefined;
+  if (count === undefined) return undefined;
   const capabilities = (await origin.traits())?.capabilities;
+  // A question by ids has as many rows at most: only a longest page that is shorter may cut it.
+  if (/(?:^|&)_id=/u.test(first.query) && sent < wholePageMax(capabilities)) return undefined;
   if (!mayBeCut({ count, sent, hasLinks: isLinked }, capabilities)) return undefined;
   const longest = wholePageMax(capabilities);
   if (count < longest) return { question: { ...first, query: withCount(first.query, longest) } };

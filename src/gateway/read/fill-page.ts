@@ -102,7 +102,7 @@ export async function fillPage(
   const { ask, expects } = grant;
   const { question, posted } = expects;
   const start = place ?? { question, posted, link: undefined, after: undefined, seen: 0 };
-  return fill({ ask, type: "searchset" }, start, origin, (base) => {
+  return fill({ ask, type: "searchset", waits: byPage !== undefined }, start, origin, (base) => {
     const bases = origin.basesAt(base);
     if (earlier !== undefined) return earlier.turnTo(grant, bases, joined);
     return byPage === undefined
@@ -149,14 +149,26 @@ class JoinedPage extends Page {
   }
 }
 
+interface FirstAsk {
+  readonly ask: FhirQuestion;
+  readonly type: ListType;
+  /** All entries of an origin page wait in memory together. */
+  readonly waits?: boolean;
+}
+
+// Entries that wait may be 8 MiB, whatever their number: they count as a page of so many rows.
+const waitingRows = 900;
+
 /** As {@link fillPage}, for any list. @param open begins the page when the origin's base is known. */
 export async function fill<P extends Fillable>(
-  first: { readonly ask: FhirQuestion; readonly type: ListType },
+  first: FirstAsk,
   start: PagePlace,
   origin: OriginSession,
   open: (base: FhirBase) => P,
 ): Promise<Result<Filled<P>, PageRefusal | RowsRefusal>> {
-  const end = origin.held.page(countIn(first.ask.query) ?? 0);
+  const begin = pageAt(first.ask, start.link);
+  const asked = countIn("query" in begin ? begin.query : first.ask.query) ?? 0;
+  const end = origin.held.page(first.waits === true ? Math.max(asked, waitingRows) : asked);
   if (end === undefined) return err({ reason: "answer_too_large" });
   let page: P | undefined;
   const filled = await fillFrom(first, start, origin, (base) => (page ??= open(base))).finally(end);
@@ -165,7 +177,7 @@ export async function fill<P extends Fillable>(
 }
 
 async function fillFrom<P extends Fillable>(
-  first: { readonly ask: FhirQuestion; readonly type: ListType },
+  first: FirstAsk,
   start: PagePlace,
   origin: OriginSession,
   open: (base: FhirBase) => P,
@@ -233,7 +245,9 @@ async function fillFrom<P extends Fillable>(
     hidden += rows.hidden;
     // Among many hidden rows a fifth of a page may have none to show, and would be a question more.
     const isDense = 4 * hidden <= page.taken.length;
-    const looksAhead = isDense && !hasLookedAhead && page.room === 0 && !isBefore;
+    // Rows ahead of their joins would be judged as hidden, and that judgement stays.
+    const looksAhead =
+      page.prepare === undefined && isDense && !hasLookedAhead && page.room === 0 && !isBefore;
     const ahead = looksAhead && (await hasVisibleRow(page, at, first, origin));
     hasLookedAhead ||= looksAhead;
     if (ahead) return ok({ page, next: at });
@@ -280,7 +294,7 @@ const aheadOf = (count: number): number => Math.ceil(count / 5);
 async function hasVisibleRow(
   page: Fillable,
   { link = "", seen }: PagePlace,
-  { ask, type }: { readonly ask: FhirQuestion; readonly type: ListType },
+  { ask, type }: FirstAsk,
   origin: OriginSession,
 ): Promise<boolean> {
   const short = resized(link, seen, ask.query, aheadOf);
@@ -326,25 +340,28 @@ async function prepared(
       return isCut ? undefined : { reason: "answer_too_large" };
     },
   };
-  const read = await readOriginPage<PageRefusal>(body, holding, origin, type);
-  if (!read.ok) return read;
-  const unreached = await page.prepare?.(entries);
-  const taker: EntryTaker<EntryBytes, DisclosureRefusal> = {
-    needs: (entry) => rows.needs(entry),
-    take: (entry, isFollowed) =>
-      rows.take(entry, isFollowed && !(unreached?.ok === true && unreached.value.has(entry))),
-  };
-  const refusal =
-    unreached?.ok === false
-      ? unreached.error
-      : await takeInTurn(
-          entries.map((entry) => waitingOf(entry, taker)),
-          taker,
-          origin,
-        );
-  origin.held.giveUnjudged(bytes);
-  if (isCut && rows.stage === "filling") rows.stage = "unfollowed";
-  return refusal === undefined ? read : err(refusal);
+  try {
+    const read = await readOriginPage<PageRefusal>(body, holding, origin, type);
+    if (!read.ok) return read;
+    const unreached = await page.prepare?.(entries);
+    const taker: EntryTaker<EntryBytes, DisclosureRefusal> = {
+      needs: (entry) => rows.needs(entry),
+      take: (entry, isFollowed) =>
+        rows.take(entry, isFollowed && !(unreached?.ok === true && unreached.value.has(entry))),
+    };
+    const refusal =
+      unreached?.ok === false
+        ? unreached.error
+        : await takeInTurn(
+            entries.map((entry) => waitingOf(entry, taker)),
+            taker,
+            origin,
+          );
+    if (isCut && rows.stage === "filling") rows.stage = "unfollowed";
+    return refusal === undefined ? read : err(refusal);
+  } finally {
+    origin.held.giveUnjudged(bytes);
+  }
 }
 
 /** The bytes of an entry that are in memory. */

@@ -201,7 +201,7 @@ async function findBy(
   const note = (row: DecidingRow, led: readonly string[]) => {
     for (const name of led) if (!found.has(name)) found.set(name, row);
   };
-  const candidates: (JoiningRow<JsonObject> & { readonly note: () => void })[] = [];
+  const candidates: (JoiningRow<object> & { readonly note: () => void })[] = [];
   const wanted = new Set(names);
   const judge = seenRows(grant, origin, {
     joined,
@@ -209,27 +209,25 @@ async function findBy(
       const led = ledToBy(join, seen, row, discloser).filter((name) => wanted.has(name) && !found.has(name));
       if (led.length === 0 || seen.patients.size > rowNamesMax) return false;
       const { shown: _, ...deciding } = seen;
-      const candidate = byPage?.joining(row, row, discloser, seen);
+      const candidate = byPage?.joining({}, row, discloser, seen);
       if (candidate === undefined) note(deciding, led);
       else candidates.push({ ...candidate, note: () => note(deciding, led) });
-      return candidate !== undefined;
+      return false; // only the names of the rows go on
     },
   });
-  let [isCut, held] = [false, 0];
+  let isCut = false;
   const failed = await eachPage(
     grant.expects.askJoined([...hop.parameters, parameter], rowsAsked),
     origin,
     judge,
     names.length === 1 ? pagesUsual : pagesOfMany,
-    ({ bytes }) => {
+    () => {
       work.questions -= 1;
-      held += bytes;
       isCut = found.size === names.length || work.questions <= 0;
       return isCut ? "end" : "next";
     },
   );
   const learned = await byPage?.learn(candidates, origin, work);
-  origin.held.giveTrees(held);
   if (failed !== undefined && failed.reason !== "too_many_rows") return { ok: false, error: failed };
   if (learned?.ok === false) return learned;
   for (const candidate of candidates) if (byPage?.meets(candidate) === true) candidate.note();

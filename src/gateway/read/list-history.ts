@@ -30,7 +30,8 @@ export async function listHistory(
 ): Promise<Result<Filled<HistoryPage>, GatherRefusal>> {
   const { type, id, showsDeleted } = grant;
   const first = { ask: grant.ask, type: "history" } as const;
-  if (id === undefined) return fill(first, start, origin, (base) => new HistoryOfType(grant, base, origin));
+  if (id === undefined)
+    return fill({ ...first, waits: true }, start, origin, (base) => new HistoryOfType(grant, base, origin));
 
   const answer = await origin.read({ path: `${type}/${id}`, query: "" });
   const led = await leadingTo(grant.read, answer, origin);

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { and, asc, eq, inArray, isNotNull, isNull, sql } from "drizzle-orm";
+import { and, asc, eq, inArray, isNotNull, isNull, or, sql } from "drizzle-orm";
 import type { Instant } from "#kernel/clock";
 import { drizzled, type RegistrySql } from "#platform/registry/registry-sql";
 import { cases } from "#platform/registry/schema";
@@ -45,13 +45,13 @@ export async function receiveCases(
     const { patient, of } = write;
     if (patient === undefined) continue;
     const resource = resourceOf(write);
-    const named = [...of, ...(resource === undefined ? [] : [resource])];
+    // A request that names a decided one is a new request; a new version of a decided request is none.
+    const ofOpen = and(inArray(cases.resource, of), isNull(cases.decidedAt));
+    const isKnown = resource === undefined ? ofOpen : or(eq(cases.resource, resource), ofOpen);
     const known = await db
       .select({ id: cases.id })
       .from(cases)
-      .where(
-        and(eq(cases.origin, receipt.origin), eq(cases.patient, patient), inArray(cases.resource, named)),
-      )
+      .where(and(eq(cases.origin, receipt.origin), eq(cases.patient, patient), isKnown))
       .limit(1);
     if (known.length > 0) continue;
     const { requestId, at, client, origin } = receipt;
@@ -78,7 +78,14 @@ export async function settleCases(
       await db
         .update(cases)
         .set({ amendedAt: at, amendedBy: client, amendedRequest: requestId })
-        .where(and(eq(cases.origin, origin), inArray(cases.resource, of), isNull(cases.decidedAt)));
+        .where(
+          and(
+            eq(cases.origin, origin),
+            inArray(cases.resource, of),
+            isNull(cases.decidedAt),
+            isNull(cases.amendedAt),
+          ),
+        );
     else if (end === "not stored") await db.delete(cases).where(and(isOwn, isNull(cases.decidedAt)));
     else if (end === "stored" && storedId !== undefined)
       await db
