@@ -121,7 +121,7 @@ test("a type of no patient is searched for, or read, only if the policy names th
 }) => {
   const before = origin.asked.length;
   for (const path of [
-    "HealthcareService",
+    "BiologicallyDerivedProduct",
     "Endpoint?_id=p",
     "Substance",
     "DeviceMetric/q",
