@@ -95,7 +95,7 @@ const unknownPath = unfound(
 const jsonOnly = fhir(
   406,
   "not-supported",
-  "The answer is JSON of FHIR 4.0 only. Accept application/fhir+json; fhirVersion=4.0, and leave out any other _format. $disclosures also has _format=text/csv and text/html.",
+  "The answer is JSON of FHIR 4.0 only. Accept application/fhir+json; fhirVersion=4.0, and leave out any other _format.",
 );
 const stale = outdated(
   "This is not the resource's current version. Read the resource again and repeat the change with the new ETag.",
@@ -370,7 +370,7 @@ export const clientRefusals = {
     "The FHIR server behind this base does not support the parameter. See /metadata of this base, or leave the parameter out.",
   ),
   posted_search_not_at_origin: unsupported(
-    "The FHIR server behind this base takes no posted searches, which chains and long searches need. Ask step by step, or ask the operator to accept searches in URLs.",
+    "The FHIR server behind this base takes no posted searches, which chains and long searches need. Ask step by step.",
   ),
   type_not_at_origin: fhir(
     404,
@@ -385,7 +385,7 @@ export const clientRefusals = {
     "A parameter's value is malformed. Write it in the form of the parameter's type in FHIR R4.",
   ),
   reference_to_other_server: unsupported(
-    "A reference that may name a patient is searched for on this server alone. Give the id, or Type/id, of a resource of this server; to find a reference to another server, read the rows and compare their references.",
+    "A reference that may name a patient is searched for on this server alone. Give the id, or Type/id, of a resource of this server.",
   ),
   modifier_not_supported: unsupported(
     "This gateway does not support the search modifier here. Search without it. In place of :in, :above and :below list the codes, with commas between them.",
@@ -415,7 +415,7 @@ export const clientRefusals = {
     "Not permitted by the token's scope. Get a token with the scope that WWW-Authenticate names.",
   ),
   outside_patient_compartment: forbidden(
-    "Not permitted: the scope is a patient's or a user's, and resources of this type belong to no patient. Ask for a system/ scope, or read the resources that a record refers to.",
+    "Not permitted: resources of this type belong to no patient. Ask for a system/ scope, or read the resources that a record refers to.",
   ),
   parameter_hidden: hidden,
   sort_hidden: hidden,
@@ -461,7 +461,7 @@ export const clientRefusals = {
   patient_not_named: fhir(
     403,
     "too-costly",
-    "The search names no patient, and this user has more patients than one search covers. Name a patient, as in patient=Patient/123, or the resources by _id.",
+    "This user has more patients than one search covers. Name a patient, as in patient=Patient/123, or the resources by _id.",
   ),
   too_many_rows: fhir(
     403,
@@ -470,13 +470,13 @@ export const clientRefusals = {
   ),
 
   total_needs_patients: unsupported(
-    "A number of matches of this type is answered for the rows of at most 20 patients that the question or the token names. Name the patients (patient=…), or leave out _total and _summary and count the pages.",
+    "A number of matches of this type is answered for at most 20 named patients. Name the patients (patient=…), or leave out _total and _summary.",
   ),
   search_needs_types: unsupported(
     "A search of the whole server needs its types. Name them, as in ?_type=Patient,Observation.",
   ),
   sort_needs_owner: unsupported(
-    "By _sort the rows in which the patient only took part would stand among the patient's own rows, and these are too many to be merged. Name the patient (patient=…), or leave out _sort.",
+    "The rows are too many to be sorted. Name the patient (patient=…), or leave out _sort.",
   ),
 
   // The FHIR server behind the gateway
@@ -503,7 +503,7 @@ export const clientRefusals = {
   answer_incomplete: fhir(
     502,
     "too-costly",
-    "The FHIR server behind the gateway says that it has more matches than it sent, and gives no link to them. Ask for fewer: a narrower search, or a smaller _count.",
+    "The FHIR server behind the gateway has more matches than it sent, and gives no link to them. Ask for less: a narrower search, or a smaller _count.",
   ),
   origin_rejected_search: unsupported(
     "The FHIR server behind the gateway does not support this search. Search by other parameters.",
@@ -657,7 +657,7 @@ export const clientRefusals = {
   outcome_unknown: fhir(
     409,
     "incomplete",
-    "An earlier attempt sent this write, its outcome is unknown, and it is not sent twice. Read or search for the resource; if it is not there, send the write with a new key.",
+    "An earlier attempt sent this write, and its outcome is unknown. Read or search for the resource; if it is not there, send the write with a new key.",
   ),
   // Break-glass
   break_glass_not_granted: forbidden(noGrant),
@@ -685,13 +685,13 @@ export const clientRefusals = {
     "The Consent is stored at the FHIR server, but it is not in force at this gateway. Read it, and send it again.",
   ),
   consent_parameters_invalid: invalidWrite(
-    "The Parameters are not those of the operation. Send an active Consent and its DocumentReference or QuestionnaireResponse to $fileConsent; send the references consent and patient to $revokeConsent.",
+    "The Parameters are not those of the operation. Send an active Consent and its DocumentReference or QuestionnaireResponse to $fileConsent, and the references consent and patient to $revokeConsent.",
   ),
   consent_patient_unknown: invalidWrite(
     "The Consent names no patient of this FHIR server, so it could not be in force. Name the patient by a reference, or by an identifier that finds a single Patient for you.",
   ),
   amendment_request_unfit: invalidWrite(
-    "This message about an amendment names no patient of this FHIR server, or with a patient's token another record or another sender. Name your own record, and as sender the patient or a RelatedPerson.",
+    "This message about an amendment names no patient of this FHIR server, or a different record or sender than the token's. Name the token's patient, and as sender the patient or a RelatedPerson.",
   ),
   too_many_consents: tooCostlyWrite(
     "Clients without the patient's authority share 100 Consents in force for each patient, and there is no room for one of yours. Delete some of yours, or ask the patient or a consent registrar.",
