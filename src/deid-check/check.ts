@@ -149,7 +149,7 @@ function isPermitted(text: string, { name, parent, resourceType }: Place): boole
 function isCode(text: string, parent: ReadObject | undefined): boolean {
   const system = textOf(parent, "system");
   if (system === undefined || !publicSystem.test(system)) return false;
-  return /^[!-~]{1,48}$/u.test(text) && !/@|:\/\/|\d{3}-\d{2}-\d{4}|\d{4}-\d{2}-\d{2}/u.test(text);
+  return /^[!-~]{1,48}$/u.test(text) && !/@|:\/\/|\d{3}[-.]\d{2,3}[-.]\d{4}|\d{4}-\d{2}-\d{2}/u.test(text);
 }
 
 const usCore = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-";
@@ -174,9 +174,10 @@ const inYears: Readonly<Record<string, number>> = {
 
 function numberClass(text: string, { name, parent }: Place): IdentifierName | undefined {
   if (["latitude", "longitude", "altitude"].includes(name)) return "place";
-  if (/^value(?:Integer|Decimal|PositiveInt|UnsignedInt)$/u.test(name)) return "age";
+  if (/^(?:value|detail)(?:Integer|Decimal|PositiveInt|UnsignedInt)$/u.test(name)) return "age";
   if (name !== "value") return undefined;
   const unit = textOf(parent, "code") ?? textOf(parent, "unit") ?? "";
+  if (unit === "1" && Number(text) >= 90) return "age";
   const years = Number(text) * (Object.hasOwn(inYears, unit) ? (inYears[unit] ?? 0) : 0);
   const isGroup = text === "90" && unit === "a" && textOf(parent, "comparator") === ">=";
   return years >= 90 && !isGroup ? "age" : undefined;

@@ -176,7 +176,10 @@ class Deidentification {
     const code = unitOf(textAt(input, "code") ?? textAt(input, "unit") ?? "");
     if (code === undefined || (system !== undefined && system !== unitSystem)) return undefined;
     if (comparator !== undefined && !["<", "<=", ">=", ">"].includes(comparator)) return undefined;
-    const years = yearsOf(Number(String(Reflect.get(Object(value), "rawJSON"))), code);
+    const number = Number(String(Reflect.get(Object(value), "rawJSON")));
+    // Without a unit of its own the number may be an age.
+    if (isCapped && code === "1" && Math.abs(number) >= oldest) return undefined;
+    const years = yearsOf(number, code);
     const plain = {
       value,
       ...(comparator !== undefined && { comparator }),
@@ -284,8 +287,11 @@ const isUs = (country: string): boolean => !["elsewhere", undefined].includes(co
 
 /** A postal code of another country has no list of small areas. */
 function zipLeft(text: string, address: JsonObject): string | undefined {
+  // A code of another country has other areas, of unknown size.
   const country = textAt(address, "country");
-  return country === undefined || isUs(country) ? zip3Of(text) : undefined;
+  const isHere =
+    country === undefined ? stateNamed(textAt(address, "state") ?? "") !== undefined : isUs(country);
+  return isHere ? zip3Of(text) : undefined;
 }
 
 function codingLeft(coding: JsonObject): JsonObject | undefined {

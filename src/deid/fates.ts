@@ -212,7 +212,7 @@ export const withheldTypes: Readonly<Record<string, string>> = {
   VerificationResult: "(A) (R): attestations of identities",
 };
 
-const unitless = /^value(?:Integer|Decimal|PositiveInt|UnsignedInt)$/u;
+const unitless = /^(?:value|detail)(?:Integer|Decimal|PositiveInt|UnsignedInt)$/u;
 
 /**
  * The fate of an element: by its path, then as an element of each resource, then by its datatype.

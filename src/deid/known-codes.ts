@@ -1,7 +1,8 @@
 import { unitSystem, unitOf } from "./units.ts";
 
-// A code of HL7: short words and digits. Five digits in a row are no code of HL7, and may be a number of a person.
-const hl7 = /^(?!.*\d{5})[A-Za-z0-9][A-Za-z0-9_.-]{0,47}$/u;
+// A code of HL7: short words and digits. Five digits in a row, a telephone number, a social security number or a date is
+// no code of HL7, and may be of a person.
+const hl7 = /^(?!.*\d{5})(?!.*\d{3}[-.]\d{2,3}[-.]\d{4})(?!.*\d{4}-\d{2})[A-Za-z0-9][A-Za-z0-9_.-]{0,47}$/u;
 const icd10 = /^[A-Z]\d[0-9A-Z](?:\.?[0-9A-Z]{1,4})?$/u;
 
 const snomed = "http://snomed.info/sct";

@@ -121,6 +121,7 @@ test("ages of 90 and more are one group in every unit of time, and a smaller age
     "ng/mL/h",
   ])
     expect(shown(years(95, { code })), code).toMatchObject({ valueQuantity: { value: 95, code } });
+  expect(shown(years(95, { code: "1" })), "it may be an age").not.toHaveProperty("valueQuantity");
   expect(shown({ value: 3, system: "http://unitsofmeasure.org", code: "Gs" })).not.toHaveProperty(
     "valueQuantity",
   );
@@ -157,11 +158,13 @@ test("an address keeps its State and three digits; a small area, or one without 
     }),
   );
   for (const zip of ["03601", "82310", "20301", "09012", "34012", "00100"])
-    expect(shown({ postalCode: zip }), zip).toMatchObject({ address: [{ postalCode: "000" }] });
+    expect(shown({ state: "NH", postalCode: zip }), zip).toMatchObject({ address: [{ postalCode: "000" }] });
   for (const address of [
     { postalCode: "SW1A 1AA", country: "GB" },
     { postalCode: "10115", country: "DE" },
-    { postalCode: "2118" },
+    { postalCode: "2118", state: "MA" },
+    { postalCode: "10115" },
+    { postalCode: "10115", city: "Berlin", state: "Berlin" },
   ])
     expect(JSON.stringify(shown(address)), address.postalCode).not.toContain("postalCode");
   expect(shown({ state: "Boston area" })).toEqual(patient({ id: code }));
