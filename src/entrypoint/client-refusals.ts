@@ -247,7 +247,7 @@ export const clientRefusals = {
     invalidClient,
   ),
   client_authentication_missing: notAuthenticated(
-    "There is no client authentication. Send client_id over a connection with the client's certificate, or a client_assertion with its type.",
+    "There is no client authentication. Send client_id over a connection with the client's certificate, or a client_assertion.",
   ),
   client_authentication_not_supported: notAuthenticated(
     "This client authentication is not supported. Use the client's certificate (RFC 8705) or private_key_jwt, without client_secret and without an Authorization header.",
@@ -388,7 +388,7 @@ export const clientRefusals = {
     "A reference that may name a patient is searched for on this server alone. Give the id, or Type/id, of a resource of this server.",
   ),
   modifier_not_supported: unsupported(
-    "This gateway does not support the search modifier here. Search without it. In place of :in, :above and :below list the codes, with commas between them.",
+    "This gateway does not support the search modifier here. Search without it. In place of :in, :above and :below list the codes.",
   ),
   chain_needs_type: invalid("The chain may go through several types. Name one, as in subject:Patient.name."),
   chain_too_long: tooCostly("The chain is longer than this gateway follows. Search in two steps."),
@@ -429,7 +429,7 @@ export const clientRefusals = {
     "Not permitted: the policy does not allow this operation. Ask the privacy officer to add the operation.",
   ),
   history_needs_unrestricted_access: forbidden(
-    "Not permitted: the history of a type is for clients that may read every resource of the type. Read the history of one resource instead.",
+    "Not permitted: this client may not read every resource of the type. Read the history of one resource instead.",
   ),
 
   // Batches and transactions
@@ -466,7 +466,7 @@ export const clientRefusals = {
   too_many_rows: fhir(
     403,
     "too-costly",
-    "The gateway would have to read more resources than it does for one request. Ask for less: a narrower search, or one patient.",
+    "The gateway would have to read too many resources. Ask for less: a narrower search, or one patient.",
   ),
 
   total_needs_patients: unsupported(
@@ -575,13 +575,13 @@ export const clientRefusals = {
   version_not_current: stale,
   write_precondition_failed: stale,
   version_missing: outdated(
-    "The FHIR server behind the gateway names no version of this resource, so that no write can depend on it. Ask its operator for versioning.",
+    "The FHIR server behind the gateway names no version of this resource, so no write can depend on it.",
   ),
   patch_not_applicable: unprocessable(
     "The patch does not apply: a path does not exist, or a test failed. Read the resource again and make a new patch.",
   ),
   patch_exceeds_limits: tooCostlyWrite(
-    "The patch copies, moves or nests more than this gateway supports. Split the patch, or send the resource as an update.",
+    "The patch copies, moves or nests more than this gateway supports. Split the patch, or send the resource.",
   ),
   patch_not_a_resource: unprocessable(
     "The patch leaves no resource. Delete the resource instead, or patch less.",
@@ -598,7 +598,7 @@ export const clientRefusals = {
     "The resource that would result is larger, deeper, about more patients or costlier to search than this gateway reads. Write less, or several resources.",
   ),
   names_beyond_access: tooCostlyWrite(
-    "The write names more patients beyond this client's access than the policy permits. Name fewer of them, or ask the privacy officer for a policy that permits more.",
+    "The write names more patients beyond this client's access than the policy permits. Name fewer of them, or ask the privacy officer.",
   ),
   result_widens_access: forbidden(
     "Not permitted: the write would let its author see more. Leave out the reference or code that does.",
@@ -623,16 +623,16 @@ export const clientRefusals = {
     "The FHIR server behind the gateway did a part of the transaction. Each issue says what became of one entry. Repeat the entries that were not done.",
   ),
   plan_too_large: tooMuch(
-    "Together with what is stored, the writes of this request are larger than the gateway holds at once. Send fewer entries at a time.",
+    "The writes of this request are larger than the gateway holds at once. Send fewer entries at a time.",
   ),
   transaction_not_atomic: unsupportedWrite(
     "The FHIR server behind the gateway is not known to do a transaction as a whole. Send the entries as a batch, or one by one.",
   ),
   delete_not_conditional: unsupportedWrite(
-    "The FHIR server behind the gateway is not known to heed If-Match on DELETE, so nothing is deleted there. Change its status instead, or ask the operator.",
+    "The FHIR server behind the gateway is not known to heed If-Match on DELETE, so nothing is deleted. Change its status instead, or ask the operator.",
   ),
   update_not_conditional: unsupportedWrite(
-    "The FHIR server behind the gateway does not heed If-Match on PUT, so nothing is changed there. Create a new resource instead, or ask the operator.",
+    "The FHIR server behind the gateway does not heed If-Match on PUT, so nothing is changed. Create a new resource instead, or ask the operator.",
   ),
   row_not_read_again: brokenOrigin(
     "The resource could not be read again right before the write, so that nothing was sent. Repeat the write later.",
@@ -652,7 +652,7 @@ export const clientRefusals = {
     "This Idempotency-Key was used for a different request. Use a new key for each request, and a key again only with the same request.",
   ),
   idempotency_key_in_use: conflicting(
-    "A request with this Idempotency-Key is being done. Wait as long as Retry-After says, then repeat the request with the same key.",
+    "A request with this Idempotency-Key is being done. Wait as long as Retry-After says, then repeat the request.",
   ),
   outcome_unknown: fhir(
     409,
@@ -672,7 +672,7 @@ export const clientRefusals = {
   ...rowFor(
     ["justification_missing", "justification_malformed"],
     missing(
-      "An emergency needs a reason. Send its nature in Phylax-Justification: 10 to 500 visible ASCII characters and single spaces.",
+      "An emergency needs a reason. Send it in Phylax-Justification: 10 to 500 visible ASCII characters and single spaces.",
     ),
   ),
   personnel_unnamed: forbidden(
@@ -685,19 +685,19 @@ export const clientRefusals = {
     "The Consent is stored at the FHIR server, but it is not in force at this gateway. Read it, and send it again.",
   ),
   consent_parameters_invalid: invalidWrite(
-    "The Parameters are not those of the operation. Send an active Consent and its DocumentReference or QuestionnaireResponse to $fileConsent, and the references consent and patient to $revokeConsent.",
+    "Send an active Consent and its DocumentReference or QuestionnaireResponse to $fileConsent, and the references consent and patient to $revokeConsent.",
   ),
   consent_patient_unknown: invalidWrite(
-    "The Consent names no patient of this FHIR server, so it could not be in force. Name the patient by a reference, or by an identifier that finds a single Patient for you.",
+    "The Consent names no patient of this FHIR server. Name the patient by a reference, or by an identifier that finds a single Patient.",
   ),
   amendment_request_unfit: invalidWrite(
-    "This message about an amendment names no patient of this FHIR server, or a different record or sender than the token's. Name the token's patient, and as sender the patient or a RelatedPerson.",
+    "A message about an amendment names a patient of this FHIR server: with a patient's token that patient, and as sender the patient or a RelatedPerson.",
   ),
   too_many_consents: tooCostlyWrite(
-    "Clients without the patient's authority share 100 Consents in force for each patient, and there is no room for one of yours. Delete some of yours, or ask the patient or a consent registrar.",
+    "Clients without the patient's authority share 100 Consents in force for each patient. Delete some of yours, or ask the patient or a consent registrar.",
   ),
   consent_too_long: tooCostlyWrite(
-    "The Consent has more than 50 provisions, 1,000 criteria or 64 KiB of codes and names. Write it shorter: by a class or a label in place of each code.",
+    "The Consent has more than 50 provisions, 1,000 criteria or 64 KiB of codes and names. Write a class or a label in place of codes.",
   ),
 
   // The token endpoint
@@ -720,7 +720,7 @@ export const clientRefusals = {
   scope_unknown: invalidScope("A scope is not one of SMART v2. Send scopes such as system/Patient.rs."),
   scope_context_not_supported: invalidScope("Only system/ scopes are issued here. Ask for system/ scopes."),
   scope_query_not_supported: invalidScope(
-    "A condition of a scope is not supported. Write it as PARAMETER=VALUE,VALUE without modifiers and chains, or ask for the scope without it.",
+    "A condition of a scope is not supported. Write it as PARAMETER=VALUE,VALUE without modifiers and chains.",
   ),
   scope_exceeds_grant: invalidScope(
     "The scope goes beyond the grant. Ask for less, or leave scope out to get all that is granted.",
@@ -734,7 +734,7 @@ export const recordedOnly = {
     "The client's right to the answer ended while the answer was sent: a quota, a denial or an older registry state.",
   window_not_recorded: "The ledger did not record the next part of the answer, so that it was not sent.",
   answer_unavailable:
-    "The write was done, and its answer has no body: its resource could not be read, or it was not known whether the client may still be answered.",
+    "The write was done. Its answer has no body: the resource could not be read, or the client may no longer be answered.",
   write_repeated:
     "The request was done before under its Idempotency-Key: nothing was sent, and its resource was read again.",
   token_not_active: "A token was introspected or revoked that is not active, or not this client's.",
