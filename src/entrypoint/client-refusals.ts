@@ -47,7 +47,7 @@ const recordHint = "The operator finds the exact reason in the ledger under this
 // Credentials. The first text must not say which check failed: a thief would learn what is missing.
 const badToken =
   "The access token or the client certificate is not accepted. Check that the token is of an authorization server of this FHIR base and " +
-  "not revoked, that it comes with the certificate or the key that it is bound to, and that the client is registered and active. " +
+  "not revoked, that it comes with the certificate or the key that it is bound to, and that the client is active. " +
   recordHint;
 const badCredential = login(badToken);
 const invalidClient = notAuthenticated(
@@ -64,7 +64,7 @@ const badSignature =
   "The request must be signed (RFC 9421) with a registered key of the client. Sign what Accept-Signature names, with created, keyid and a " +
   "Content-Digest of this body.";
 const noAgreement =
-  "No agreement with this client is in force. Ask the privacy officer to register or renew the agreement.";
+  "No agreement with this client is in force. Ask the privacy officer for an agreement.";
 const noGrant =
   "Not permitted: no grant of this client covers this FHIR server, purpose and policy. Ask the privacy officer for a grant.";
 
@@ -575,7 +575,7 @@ export const clientRefusals = {
   version_not_current: stale,
   write_precondition_failed: stale,
   version_missing: outdated(
-    "The FHIR server behind the gateway names no version of this resource, so no write can depend on it.",
+    "The FHIR server behind the gateway names no version of this resource. Ask its operator for versioning.",
   ),
   patch_not_applicable: unprocessable(
     "The patch does not apply: a path does not exist, or a test failed. Read the resource again and make a new patch.",
@@ -598,7 +598,7 @@ export const clientRefusals = {
     "The resource that would result is larger, deeper, about more patients or costlier to search than this gateway reads. Write less, or several resources.",
   ),
   names_beyond_access: tooCostlyWrite(
-    "The write names more patients beyond this client's access than the policy permits. Name fewer of them, or ask the privacy officer.",
+    "The write names more patients beyond this client's access than the policy permits. Name fewer, or ask the privacy officer.",
   ),
   result_widens_access: forbidden(
     "Not permitted: the write would let its author see more. Leave out the reference or code that does.",
@@ -623,22 +623,22 @@ export const clientRefusals = {
     "The FHIR server behind the gateway did a part of the transaction. Each issue says what became of one entry. Repeat the entries that were not done.",
   ),
   plan_too_large: tooMuch(
-    "The writes of this request are larger than the gateway holds at once. Send fewer entries at a time.",
+    "The writes of this request are larger than the gateway holds at once. Send fewer entries.",
   ),
   transaction_not_atomic: unsupportedWrite(
     "The FHIR server behind the gateway is not known to do a transaction as a whole. Send the entries as a batch, or one by one.",
   ),
   delete_not_conditional: unsupportedWrite(
-    "The FHIR server behind the gateway is not known to heed If-Match on DELETE, so nothing is deleted. Change its status instead, or ask the operator.",
+    "The FHIR server behind the gateway is not known to heed If-Match on DELETE, so nothing is deleted. Change its status instead.",
   ),
   update_not_conditional: unsupportedWrite(
-    "The FHIR server behind the gateway does not heed If-Match on PUT, so nothing is changed. Create a new resource instead, or ask the operator.",
+    "The FHIR server behind the gateway does not heed If-Match on PUT, so nothing is changed. Create a new resource instead.",
   ),
   row_not_read_again: brokenOrigin(
     "The resource could not be read again right before the write, so that nothing was sent. Repeat the write later.",
   ),
   write_outcome_unknown: timedOut(
-    "The FHIR server behind the gateway did not answer: whether the write was done is not known. Read or search for the resource before you repeat the write, or repeat it with its Idempotency-Key.",
+    "The FHIR server behind the gateway did not answer: whether the write was done is not known. Read or search for the resource before you repeat the write.",
   ),
 
   // Writes under an Idempotency-Key
@@ -685,13 +685,13 @@ export const clientRefusals = {
     "The Consent is stored at the FHIR server, but it is not in force at this gateway. Read it, and send it again.",
   ),
   consent_parameters_invalid: invalidWrite(
-    "Send an active Consent and its DocumentReference or QuestionnaireResponse to $fileConsent, and the references consent and patient to $revokeConsent.",
+    "Send an active Consent and its DocumentReference or QuestionnaireResponse to $fileConsent, consent and patient to $revokeConsent.",
   ),
   consent_patient_unknown: invalidWrite(
     "The Consent names no patient of this FHIR server. Name the patient by a reference, or by an identifier that finds a single Patient.",
   ),
   amendment_request_unfit: invalidWrite(
-    "A message about an amendment names a patient of this FHIR server: with a patient's token that patient, and as sender the patient or a RelatedPerson.",
+    "The message about an amendment is not about this record. Name the token's patient, and as sender the patient or a RelatedPerson.",
   ),
   too_many_consents: tooCostlyWrite(
     "Clients without the patient's authority share 100 Consents in force for each patient. Delete some of yours, or ask the patient or a consent registrar.",

@@ -225,7 +225,7 @@ test("a patient asks about the own record, in the own name, and sends no other m
     ["a statement of disagreement", 403],
     ["a task", 403],
   ]);
-  expect(refused["nobody's record"].text).toContain("Name your own record");
+  expect(refused["nobody's record"].text).toContain("Name the token's patient");
   // absent and foreign records are alike
   const absent = await write("app", communication({ subject: to("Patient/nobody") }));
   const textOf = ({ text }: { readonly text: string }) => text.replace(/Request [0-9a-f]+/u, "");

@@ -12,6 +12,8 @@ const isRequestCode = (coding: JsonObject): boolean =>
     "http://hl7.org/fhir/uv/patient-corrections/CodeSystem/PatientCorrection",
   ) === true && textAt(coding, "code")?.toLowerCase() === "medreccxreq";
 
+const namesMax = 20; // at each of three paths: a statement of D1 has at most 100 values
+
 /** The resources of some types to which the references at a path lead, as `Communication/1`. */
 const namedAt = (
   row: JsonObject,
@@ -19,13 +21,14 @@ const namedAt = (
   types: readonly string[],
   base: FhirBase,
 ): readonly string[] =>
-  valuesAt(row, [...path, "reference"]).flatMap((text) => {
-    const found = typeof text === "string" ? parseReference(text, base) : undefined;
-    return found?.kind === "local" && types.includes(found.type) ? [`${found.type}/${found.id}`] : [];
-  });
+  valuesAt(row, [...path, "reference"])
+    .flatMap((text) => {
+      const found = typeof text === "string" ? parseReference(text, base) : undefined;
+      return found?.kind === "local" && types.includes(found.type) ? [`${found.type}/${found.id}`] : [];
+    })
+    .slice(0, namesMax);
 
 const requests = ["Communication", "Task"];
-const namesMax = 50; // a statement of D1 has at most 100 values
 const isEnded = /^(?:completed|cancelled|rejected|failed|entered-in-error)$/u;
 
 /** Where a resource of the guide has its code, its patient, its sender, and the request to which it belongs. */
@@ -42,6 +45,7 @@ interface RequestPaths {
  */
 const requestEffect = (paths: RequestPaths): TypeEffect => {
   const { code, patient, sender, of } = paths;
+  const subject = (row: JsonObject, base: FhirBase) => namedAt(row, [patient], ["Patient"], base)[0];
   const isCoded = (row: JsonObject) =>
     valuesAt(row, [code, "coding"]).some((each) => isObject(each) && isRequestCode(each));
   const isFromRequester = (row: JsonObject, base: FhirBase) =>
@@ -54,7 +58,7 @@ const requestEffect = (paths: RequestPaths): TypeEffect => {
       const row = readObject(utf8(body));
       if (row === undefined || !isCoded(row)) return ok(undefined);
       const isOwn = access.scopes.every(({ context }) => context === "patient");
-      const [named] = namedAt(row, [patient], ["Patient"], base);
+      const named = subject(row, base);
       const isFit = isOwn
         ? named === `Patient/${access.patient}` && isFromRequester(row, base)
         : named !== undefined;
@@ -67,8 +71,8 @@ const requestEffect = (paths: RequestPaths): TypeEffect => {
         !(code === "code" && isEnded.test(textAt(row, "status") ?? ""));
       return isRequest
         ? {
-            patient: namedAt(row, [patient], ["Patient"], base)[0],
-            of: of.flatMap((path) => namedAt(row, path, requests, base)).slice(0, namesMax),
+            patient: subject(row, base),
+            of: of.flatMap((path) => namedAt(row, path, requests, base)),
           }
         : undefined;
     },
@@ -83,7 +87,7 @@ const linkEffect: TypeEffect = {
   caseIn: (row, base) => {
     const of = namedAt(row, ["entity", "what"], requests, base);
     const isOfMessages = namedAt(row, ["target"], requests, base).length > 0;
-    return of.length === 0 || isOfMessages ? undefined : { of: of.slice(0, namesMax) };
+    return of.length === 0 || isOfMessages ? undefined : { of };
   },
 };
 
