@@ -99,7 +99,7 @@ const rule = z.strictObject({
   search: z.optional(z.array(z.string().check(z.minLength(1), z.maxLength(100)))),
   referredBy: z.optional(
     z
-      .array(z.string().check(z.regex(/^[A-Z][A-Za-z]{1,63}:[a-z][a-z-]{0,63}$|^\*$/u)))
+      .array(z.union([z.string().check(z.regex(/^[A-Z][A-Za-z]{1,63}:[a-z][a-z-]{0,63}$/u)), z.literal("*")]))
       .check(z.minLength(1), z.maxLength(20)),
   ),
   refersTo: z.optional(
