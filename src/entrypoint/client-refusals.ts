@@ -63,8 +63,7 @@ export const useNonce =
 const badSignature =
   "The request must be signed (RFC 9421) with a registered key of the client. Sign what Accept-Signature names, with created, keyid and a " +
   "Content-Digest of this body.";
-const noAgreement =
-  "No agreement with this client is in force. Ask the privacy officer for an agreement.";
+const noAgreement = "No agreement with this client is in force. Ask the privacy officer for an agreement.";
 const noGrant =
   "Not permitted: no grant of this client covers this FHIR server, purpose and policy. Ask the privacy officer for a grant.";
 
