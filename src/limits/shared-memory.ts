@@ -5,8 +5,8 @@ const stepBytes = 1_048_576;
 // a tree takes ten times its bytes: half of the part.
 const stepsMax = 96;
 const stepRows = 100;
-// 32,000 rows at once, of which a client alone has 17 pages of a thousand. Such a page takes seconds of the isolate's one
-// thread if its rows are crafted, and up to 8 MiB while its rows wait for facts.
+// 32,000 rows at once, of which a client alone has 17 pages of a thousand. A page of crafted rows takes seconds of the
+// isolate's one thread, and up to 8 MiB while the rows wait for facts.
 const rowStepsMax = 320;
 // A request that never reports its end counts for this time. A long answer reports each window that leaves, and its
 // reader has less time for a window (gateway/http/send-windows).
@@ -17,7 +17,7 @@ export class MemoryBusy extends Error {
   override readonly name = "MemoryBusy";
 }
 
-/** What the requests of an isolate share. */
+/** The steps that the requests of an isolate share. */
 interface Shared {
   readonly clock: Clock;
   readonly steps: number;
@@ -26,8 +26,8 @@ interface Shared {
 }
 
 /**
- * The part of an isolate's memory, and of its one thread, that the requests of all clients share. A client has half of
- * what the others leave: however many clients hold all they may, the next client has a share.
+ * The part of an isolate's memory and of the isolate's one thread that the requests of all clients share. A client has
+ * half of what the others leave, in whole steps: the seventh client beside six that hold all they may has one step or none.
  */
 export class SharedMemory {
   readonly #bytes: Shared;

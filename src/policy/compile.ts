@@ -61,11 +61,11 @@ export interface CompiledRule {
   readonly conditions: readonly CompiledCondition[];
   readonly shown: Shown;
   readonly extensions: ExtensionList;
-  /** The search parameters that the policy leaves of those that the view allows; `undefined`: all. */
+  /** The search parameters of the view that the policy leaves; `undefined`: all. */
   readonly search: ReadonlySet<string> | undefined;
   /**
-   * The references, as `Type:parameter`, by which a visible row opens resources that no patient owns; also those by
-   * which such a resource refers to a visible one ({@link backwards}).
+   * The references, as `Type:parameter`, by which a visible row opens resources that no patient owns; also the
+   * references by which such a resource refers to a visible resource ({@link backwards}).
    */
   readonly referredBy: ReadonlySet<string>;
   /** These references, and the references of the same elements by a further name (`Appointment:practitioner`). */
