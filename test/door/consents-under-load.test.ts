@@ -32,7 +32,7 @@ const pulse = (
   code: { text: "pulse" },
   subject: to(`Patient/${patient}`),
 });
-const [files, mebibyte] = ["https://files.example/", 1_048_576];
+const [files, mebibyte] = ["https://film.example/", 1_048_576];
 const world: readonly Resource[] = [
   ...["amara", "bela", "cora", "dora", ...many].flatMap((id): readonly Resource[] => [
     { resourceType: "Patient", id },
@@ -105,7 +105,7 @@ let elsewhere: (request: Request) => Promise<Response>;
 beforeAll(async () => {
   phylax = await startDoor({
     resources: world,
-    originHosts: ["files.example"],
+    originHosts: ["film.example"],
     remote: async (part, act, method) => {
       if (part === "guard" && isGuardDown) throw new Error("the guard does not answer");
       if (part === "consents" && method === "file") {
@@ -164,7 +164,7 @@ beforeAll(async () => {
       },
     ],
   });
-  serveAt("files.example", film);
+  serveAt("film.example", film);
   elsewhere = await phylax.elsewhere();
   vi.useFakeTimers({ toFake: ["Date"] });
 }, 60_000);
