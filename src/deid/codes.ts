@@ -1,0 +1,38 @@
+import type { Result } from "#kernel/result";
+
+/**
+ * A data set of a recipient. Each data set has codes of its own: no code of one is in a second, even for the same row
+ * and recipient.
+ */
+export interface DataSet {
+  readonly client: string;
+  readonly agreement: string;
+  /** The logical ids of two origins are different names, so each origin has codes of its own. */
+  readonly origin: string;
+  /** The member `dataSet` of the policy. */
+  readonly name: string;
+}
+
+/** The most names or codes in a call. A caller with more asks again. */
+export const codesPerCall = 5_000;
+
+/** The data set is over, and its codes are deleted. No code of it is made or read again. */
+export interface DataSetEnded {
+  readonly reason: "data_set_ended";
+}
+
+/**
+ * The random codes in place of logical ids (45 CFR 164.514(c)) in one data set. A code is 128 random bits and is not
+ * derived from the row: codes of two data sets cannot be linked, and a code tells neither the order nor the time of
+ * its making. Within the data set a row has one code for good. A code that was returned is durable. A fault of the
+ * store throws, and nothing may be disclosed.
+ */
+export interface Codes {
+  /** `Type/id` → code, made at the first call that names the row. At most `codesPerCall` names, each once or more. */
+  codesOf(names: readonly string[]): Promise<Result<ReadonlyMap<string, string>, DataSetEnded>>;
+  /** `Type/code` → id. A code that is unknown, or of another type, is absent. At most `codesPerCall` codes. */
+  namesOf(codes: readonly string[]): Promise<Result<ReadonlyMap<string, string>, DataSetEnded>>;
+}
+
+/** The codes of each data set. */
+export type CodesOf = (dataSet: DataSet) => Codes;
