@@ -16,6 +16,9 @@ export interface DataSet {
 /** The most names or codes in a call. A caller with more asks again. */
 export const codesPerCall = 5_000;
 
+/** A code: 128 random bits in hex, which is an id of R4. */
+export const codeForm = /^[0-9a-f]{32}$/u;
+
 /** The data set is over, and its codes are deleted. No code of it is made or read again. */
 export interface DataSetEnded {
   readonly reason: "data_set_ended";
@@ -30,7 +33,10 @@ export interface DataSetEnded {
 export interface Codes {
   /** `Type/id` → code, made at the first call that names the row. At most `codesPerCall` names, each once or more. */
   codesOf(names: readonly string[]): Promise<Result<ReadonlyMap<string, string>, DataSetEnded>>;
-  /** `Type/code` → id. A code that is unknown, or of another type, is absent. At most `codesPerCall` codes. */
+  /**
+   * Code → `Type/id`. A text that is no code of the data set is absent, such as an original id. A caller compares the
+   * type. At most `codesPerCall` codes.
+   */
   namesOf(codes: readonly string[]): Promise<Result<ReadonlyMap<string, string>, DataSetEnded>>;
 }
 
