@@ -38,6 +38,8 @@ export interface EverythingRequest {
   readonly type: "Patient";
   /** `undefined`: a search of the whole server. */
   readonly id: string | undefined;
+  /** The code in the place of the id, as the client wrote it. */
+  readonly asked?: string;
   readonly types: readonly ResourceType[] | undefined;
   /** For a search of several types: what their rows have to meet, by type, and as the client asked for it. */
   readonly criteria?: {

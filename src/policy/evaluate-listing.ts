@@ -171,7 +171,8 @@ function evaluateEverything(
   }
   const [any] = rows.values();
   if (any === undefined) return err(refused);
-  const path = id === undefined ? "" : `Patient/${id}/${within === "operation" ? "$everything" : "*"}`;
+  const pathOf = (patient: string | undefined) =>
+    patient === undefined ? "" : `Patient/${patient}/${within === "operation" ? "$everything" : "*"}`;
   const isHeld = [...rows.keys()].every((type) => isHeldTo(access, type, id));
   const count = pageCount(listing.count);
   const { criteria: _ofRows, ...whole } = listing;
@@ -184,11 +185,11 @@ function evaluateEverything(
     kind: "everything",
     id,
     owner: isHeld ? undefined : id,
-    path,
+    path: pathOf(listing.asked ?? id),
     patient: patient?.value,
     rows,
     including: patient?.value ?? any.search,
-    ask: { path, query },
+    ask: { path: pathOf(id), query },
     question: listingQuery(listing),
     count,
   });
@@ -304,5 +305,10 @@ function evaluateLastN(
   const search = evaluateSearch(policy, access, { ...listing, posted: false, sort, count: countMax });
   if (!search.ok) return search;
   const { max } = listing;
-  return ok({ kind: "lastn", search: search.value, question: `${searchQuery(listing)}&max=${max}`, max });
+  return ok({
+    kind: "lastn",
+    search: search.value,
+    question: `${searchQuery({ ...listing, ...listing.asked })}&max=${max}`,
+    max,
+  });
 }

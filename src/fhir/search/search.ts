@@ -29,6 +29,8 @@ export interface Search extends Criteria, WantedElements {
    * the criterion of the owner, one of `parameters`.
    */
   readonly compartment?: { readonly patient: string; readonly by: SearchParameter } | undefined;
+  /** As the client wrote it, if its codes became ids: the ids of a data set's rows never leave. */
+  readonly asked?: Pick<Search, "parameters" | "joins" | "compartment">;
   readonly includes: readonly Include[];
   readonly sort: readonly SortKey[];
   /** The most entries that the reader wants on a page (`_count`). */

@@ -212,7 +212,7 @@ function expectationOf(
   further: readonly SearchGrant[],
   participant?: SearchParameter,
 ): SearchExpectation {
-  const { type, sort, posted, total, compartment } = search;
+  const { type, sort, posted, total, asked = search } = search;
   const count = pageCount(search.count);
   const beside = withoutCompartment(search);
   const parameters = participant === undefined ? search.parameters : beside;
@@ -236,8 +236,8 @@ function expectationOf(
   return {
     kind: "search",
     type,
-    path: compartment === undefined ? type : `Patient/${compartment.patient}/${type}`,
-    question: searchQuery({ ...search, parameters: beside }),
+    path: asked.compartment === undefined ? type : `Patient/${asked.compartment.patient}/${type}`,
+    question: searchQuery({ ...search, joins: asked.joins, parameters: withoutCompartment(asked) }),
     posted,
     count,
     joins,
@@ -250,7 +250,10 @@ function expectationOf(
 }
 
 /** The criteria beside the compartment, which the address names. */
-const withoutCompartment = ({ parameters, compartment }: Search): readonly SearchParameter[] =>
+const withoutCompartment = ({
+  parameters,
+  compartment,
+}: Pick<Search, "parameters" | "compartment">): readonly SearchParameter[] =>
   parameters.filter((parameter) => parameter !== compartment?.by);
 
 /**
