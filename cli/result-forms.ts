@@ -335,6 +335,7 @@ export const forms = {
     file: "the letter",
     letter: "SHA-256 of the letter",
   }),
+  dataSetEnded: object({ client: "id", agreement: "id", origin: "name", dataSet: "name" }),
   consents: list({
     patient: "ORIGIN/Patient/ID",
     consent: "pseudonym",

@@ -45,6 +45,7 @@ export async function keysOf(state: string) {
     accounting: keptSecret(secret("accounting")),
     subject: keptSecret(secret("subject")),
     consent: keptSecret(secret("consent")),
+    codes: keptSecret(secret("codes")),
   };
 }
 
@@ -161,6 +162,7 @@ export function workerSettings(
         SUBJECT_KEY: keys.subject,
       },
     },
+    jobs: { secrets: { CODES_KEY: keys.codes } },
     ops: {
       vars: {
         OPS_URL: ops,

@@ -8,16 +8,22 @@ const workers = [
     config: "wrangler.toml",
     folder: "gateway",
     name: "GatewayEnv",
-    others: ["workers/control/wrangler.toml", "workers/ledger/wrangler.toml"],
+    others: ["workers/control/wrangler.toml", "workers/ledger/wrangler.toml", "workers/jobs/wrangler.toml"],
   },
   { config: "workers/control/wrangler.toml", folder: "control", name: "ControlEnv", others: [] },
   { config: "workers/ledger/wrangler.toml", folder: "ledger", name: "LedgerWorkerEnv", others: [] },
+  {
+    config: "workers/jobs/wrangler.toml",
+    folder: "jobs",
+    name: "JobsEnv",
+    others: ["workers/control/wrangler.toml"],
+  },
   { config: "workers/witness/wrangler.toml", folder: "witness", name: "WitnessWorkerEnv", others: [] },
   {
     config: "workers/ops/wrangler.toml",
     folder: "ops",
     name: "OpsEnv",
-    others: ["workers/control/wrangler.toml", "workers/ledger/wrangler.toml"],
+    others: ["workers/control/wrangler.toml", "workers/ledger/wrangler.toml", "workers/jobs/wrangler.toml"],
   },
 ] as const;
 

@@ -24,7 +24,7 @@ test("every worker with a public door counts floods there, in a namespace of its
   expect(new Set(counters.map(({ name }) => name))).toEqual(new Set(["gateway", "ledger", "ops", "witness"])); // control answers nothing by HTTP
 });
 
-test("the ledger worker alone binds the bucket, the root log and the line stores, and no worker binds the witness", ({
+test("the ledger worker alone binds the bucket, the root log and the line stores, jobs alone the codes, and no worker the witness", ({
   expect,
 }) => {
   expect(bindersOf(/LedgerShard/u), "this check can find a binding").toEqual(["gateway", "ledger", "ops"]);
@@ -32,5 +32,8 @@ test("the ledger worker alone binds the bucket, the root log and the line stores
   expect(bindersOf(/LedgerRoot/u)).toEqual(["ledger"]);
   expect(bindersOf(/AccountingShelf/u)).toEqual(["ledger"]);
   expect(bindersOf(/AccountingIntake/u)).toEqual(["ledger"]);
+  expect(bindersOf(/DataSetCodes/u), "each code leads to a row").toEqual(["jobs"]);
+  expect(bindersOf(/CodeBook/u)).toEqual(["gateway"]);
+  expect(bindersOf(/DataSetDesk/u)).toEqual(["ops"]);
   expect(bindersOf(/phylax-witness|WitnessMemory/u)).toEqual(["witness"]);
 });

@@ -165,6 +165,7 @@ const texts: Readonly<Record<string, string>> = {
   "cases deny --explanation": "file with further words on the basis, for the letter",
   "cases deny --template": "file of your letter, such as examples/letters/denial.txt",
   "cases deny --letter": "new file for the letter",
+  "data-set end --agreement": "the agreement of the recipient's grant",
   "consent refile --patients": "file with a patient on each line",
   "consent check --records": "file that `ledger read --json` wrote",
   "breach-scope --discovered": "day of the discovery, from which the dates for notices follow",

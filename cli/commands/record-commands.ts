@@ -157,6 +157,14 @@ export const recordCommands: readonly Command[] = [
     load: async () => (await import("../cases/cases-decide.ts")).casesDeny,
   },
   {
+    words: ["data-set", "end"],
+    result: forms.dataSetEnded,
+    takes: `NAME --client ID --agreement ID --origin NAME ${asOperator}`,
+    does: "Ends a data set of a recipient before its agreement ends: its random codes are deleted for good.",
+    examples: ["phylax data-set end cohort-1 --client research --agreement research-agreement --origin main"],
+    load: async () => (await import("../data-sets/data-set-end.ts")).dataSetEnd,
+  },
+  {
     words: ["consent", "list"],
     result: forms.consents,
     takes: `(ORIGIN/Patient/ID | -)… ${asOperator}`,

@@ -90,7 +90,7 @@ export const checks = {
         .filter((name) => !routed.some(({ pattern, own }) => own && pattern === name))
         .map((name) => `no worker has the custom domain ${name}`),
       ...routed
-        .filter(({ worker, pattern }) => worker === "control" || !names.includes(pattern))
+        .filter(({ worker, pattern }) => withoutHost.has(worker) || !names.includes(pattern))
         .map(({ worker, pattern }) => `${worker} has the unexpected route ${pattern}`),
       ...open.map(([worker]) => `${worker} is reachable on workers.dev, which goes around mutual TLS`),
     ];
@@ -160,12 +160,15 @@ function layoutProblems(
   ];
 }
 
+/** These workers are called by RPC alone. */
+const withoutHost: ReadonlySet<string> = new Set<DeployedWorker>(["control", "jobs"]);
+
 function loggingProblems(worker: string, config: RawConfig | undefined): readonly string[] {
   const text = JSON.stringify(config?.observability ?? {});
   const problems: string[] = [];
   if (!text.includes('"invocation_logs":false')) problems.push(`${worker} logs whole URLs (invocation_logs)`);
   if (!text.includes('"traces":{"enabled":false}')) problems.push(`${worker} has traces, which name URLs`);
-  if (worker !== "control" && !text.includes('"redact_query_string":true'))
+  if (!withoutHost.has(worker) && !text.includes('"redact_query_string":true'))
     problems.push(`${worker} logs queries, which have patient data (redact_query_string)`);
   return problems;
 }

@@ -48,7 +48,7 @@ export function keysNew(args: readonly string[]): number {
 function makeDeployment(folder: string, ledgerName: string, environment: string | undefined): void {
   if (!isLedgerName(ledgerName))
     throw new Misuse("--ledger-name has small letters, digits, dots and slashes: ledger.example.org");
-  const workers = ["control", "ledger", "gateway", "ops"] as const; // the order of the first deployment
+  const workers = ["control", "ledger", "jobs", "gateway", "ops"] as const; // the order of the first deployment
   const files = workers.map((worker) => [worker, join(folder, `${worker}.secrets.json`)] as const);
   const publicFile = join(folder, "public.json");
   refuseExisting([...files.map(([, file]) => file), publicFile]);

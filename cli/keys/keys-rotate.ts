@@ -24,6 +24,7 @@ interface Step {
 const overlapSeconds: Readonly<Record<string, string>> = {
   CONSENT_KEY:
     "ten minutes, then file the Consents anew, until 0 rows remain: phylax consent refile --patients FILE (docs/keys.md)",
+  CODES_KEY: "two days: the key of each data set is wrapped anew once a day",
   PAGING_KEY: "16 minutes: a paging link is valid for 15",
   DPOP_NONCE_KEY: "2 minutes: a nonce is valid for one",
   CONSOLE_SESSION_KEY:

@@ -129,6 +129,7 @@ export async function startRuntime(
     readonly control: WorkerSettings;
     /** With the port of its public addresses, which the console names to browsers. */
     readonly ledger: WorkerSettings & { readonly port: number };
+    readonly jobs: WorkerSettings;
     readonly ops: WorkerSettings;
     /**
      * The witness that cosigns the ledger's root log. In production a witness runs elsewhere, under a
@@ -150,6 +151,7 @@ export async function startRuntime(
   const gateway = worker("gateway", bundles.gateway, settings.gateway);
   const control = worker("control", bundles.control, settings.control);
   const ledger = worker("ledger", bundles.ledger, settings.ledger);
+  const jobs = worker("jobs", bundles.jobs, settings.jobs);
   const ops = worker("ops", bundles.ops, settings.ops);
   const witness = worker("witness", bundles.witness, settings.witness);
   witness.unsafeDirectSockets = [{ host: "127.0.0.1", port: settings.witness.port }];
@@ -170,6 +172,7 @@ export async function startRuntime(
       gateway,
       control,
       count === 0 ? ledger : keptAwake(ledger),
+      jobs,
       ops,
       witness,
       launcher,

@@ -17,6 +17,7 @@ export const configurations = {
   gateway: "wrangler.toml",
   control: "workers/control/wrangler.toml",
   ledger: "workers/ledger/wrangler.toml",
+  jobs: "workers/jobs/wrangler.toml",
   ops: "workers/ops/wrangler.toml",
   witness: "workers/witness/wrangler.toml",
 } as const;
@@ -33,13 +34,13 @@ const workerNames = Object.keys(configurations) as readonly WorkerName[];
 export const workerConfigurationOf = (name: WorkerName) => optionsOf(join(root, configurations[name]));
 
 /**
- * Builds the five workers into `folder` with readable names. Files of an earlier build are removed first. The
+ * Builds the workers into `folder` with readable names. Files of an earlier build are removed first. The
  * source maps are files next to the scripts: inside the scripts they would be two thirds of the bytes that
  * the runtime reads at each start.
  */
 export const buildWorkerBundles = (folder: string): Promise<WorkerBundles> => bundlesIn(folder, readable);
 
-/** Builds the five workers into `folder` as they are deployed. */
+/** Builds the workers into `folder` as they are deployed. */
 export const buildDeployedBundles = (folder: string): Promise<WorkerBundles> => bundlesIn(folder, deployed);
 
 type Build = (name: WorkerName, folder: string) => Promise<string>;

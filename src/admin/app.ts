@@ -29,6 +29,7 @@ import {
   proposeVerb,
   showProposalVerb,
 } from "./proposals.ts";
+import { endDataSetVerb } from "./tasks/data-sets.ts";
 import { acceptCaseVerb, denyCaseVerb, extendCaseVerb, listCasesVerb } from "./tasks/cases.ts";
 import { closeReviewVerb, listReviewsVerb } from "./tasks/review.ts";
 import { liftVerb, revokeVerb } from "./revoke.ts";
@@ -135,6 +136,7 @@ export const adminVerbs = (ports: AdminPorts): readonly Verb[] => [
   extendCaseVerb(ports.cases),
   acceptCaseVerb(ports.cases),
   denyCaseVerb(ports.cases),
+  endDataSetVerb(ports.dataSets),
   listConsentsVerb(ports.consents),
   refileConsentsVerb(ports.consents),
 ];

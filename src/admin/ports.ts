@@ -1,4 +1,5 @@
 import type { ProofSink } from "#audit/ports";
+import type { DataSet } from "#deid/codes";
 import type { SuspensionProblem } from "#audit/accounting/suspension";
 import type { DenialProblem } from "#identity/denial-document";
 import type { ProofVerifier } from "#identity/proof";
@@ -103,6 +104,12 @@ export interface CaseTasks {
   deny(document: unknown, operator: string): Promise<Result<void, CaseDocumentProblem>>;
 }
 
+/** The data sets of recipients (45 CFR 164.514(c)). */
+export interface DataSets {
+  /** False: there is no such data set, or it was over before. */
+  end(dataSet: DataSet): Promise<boolean>;
+}
+
 /** `two-persons`: an act that opens access needs the approval of a second person. */
 export type Approvals = "one-person" | "two-persons";
 
@@ -166,6 +173,7 @@ export interface AdminPorts {
   readonly requestKeys: RequestKeys;
   readonly reviews: ReviewTasks;
   readonly cases: CaseTasks;
+  readonly dataSets: DataSets;
   readonly consents: ConsentVersions;
   readonly ledger: ProofSink;
   /** Counts all callers, by certificate or by network. */

@@ -13,7 +13,7 @@ export interface DataSet {
   readonly name: string;
 }
 
-/** The most names or codes in a call. A caller with more asks again. */
+/** The most names or codes in a call of `jobs`. */
 export const codesPerCall = 5_000;
 
 /** A code: 128 random bits in hex, which is an id of R4. */
@@ -31,11 +31,11 @@ export interface DataSetEnded {
  * store throws, and nothing may be disclosed.
  */
 export interface Codes {
-  /** `Type/id` → code, made at the first call that names the row. At most `codesPerCall` names, each once or more. */
+  /** `Type/id` → code, made at the first call that names the row. */
   codesOf(names: readonly string[]): Promise<Result<ReadonlyMap<string, string>, DataSetEnded>>;
   /**
    * Code → `Type/id`. A text that is no code of the data set is absent, such as an original id. A caller compares the
-   * type. At most `codesPerCall` codes.
+   * type.
    */
   namesOf(codes: readonly string[]): Promise<Result<ReadonlyMap<string, string>, DataSetEnded>>;
 }

@@ -147,6 +147,10 @@ export const operatorRefusals = {
     "This emergency lasts, so a use may come after the finding. Wait for the end that the list states, then close the review.",
   ),
   review_not_open: unprocessable("There is no open review of this id. Check the id in the list of reviews."),
+  data_set_malformed: unprocessable("This names no data set. Correct what pointer and detail name."),
+  data_set_not_open: unprocessable(
+    "There is no data set with codes of this name. Check client, agreement, origin and dataSet.",
+  ),
   case_malformed: unprocessable("This is no request about cases. Correct what pointer and detail name."),
   case_not_open: unprocessable("There is no open case of this id. Check the id in the list of cases."),
   case_extended: unprocessable(

@@ -27,6 +27,8 @@ export const deadlines = {
   requestKeys: 2_000,
   /** The lease of a row ends by itself. */
   rowLeases: 2_000,
+  /** The codes of a page. A late code is made, and the row has it at the next call. */
+  codes: 5_000,
   /** An accounting reads all shelves of a patient. */
   accounting: 20_000,
   /** Sums after an answer: they are lost. */

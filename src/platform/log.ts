@@ -33,6 +33,14 @@ export type LogEvent =
       /** Milliseconds since 1970. */
       readonly ends: number;
     }
+  /** The codes of a data set were deleted, a week after the end of its agreement. */
+  | {
+      readonly event: "data_set_ended";
+      readonly client: string;
+      readonly agreement: string;
+      readonly origin: string;
+      readonly name: string;
+    }
   /** An object of the log is no longer in R2. */
   | { readonly event: "ledger_copy_missing"; readonly key: string }
   | {

@@ -129,6 +129,7 @@ const changing: Readonly<Record<string, "may open access" | "opens nothing" | "i
     "extend-case": "opens nothing",
     "accept-case": "opens nothing",
     "deny-case": "opens nothing",
+    "end-data-set": "opens nothing",
     "refile-consents": "opens nothing",
   };
 

@@ -260,7 +260,7 @@ test("deploy config writes files from one source, deploy check finds the example
     expect(readEnvironment(file).environment).toBe("production");
     const made = await phylax("deploy", "config", file);
     expect([made.code, made.error]).toEqual([0, ""]);
-    expect(made.out.match(/deploy -c/gu)).toHaveLength(4);
+    expect(made.out.match(/deploy -c/gu)).toHaveLength(5);
     const { code, out } = await phylax("deploy", "check", file);
     expect(code).toBe(1);
     expect(out).toContain(

@@ -55,6 +55,7 @@ export const nobodySignsIn = {
     accept: () => Promise.resolve(err({ reason: "case_not_open", field: "case" })),
     deny: () => Promise.resolve(err({ reason: "case_not_open", field: "case" })),
   },
+  dataSets: { end: () => Promise.resolve(false) },
   restores: { restore: () => Promise.resolve(err({ reason: "restore_log_unknown" })) },
   accountings: { hold: () => Promise.resolve(err({ reason: "suspension_invalid", field: "id" })) },
 } satisfies Partial<AdminPorts>;

@@ -18,6 +18,7 @@ import {
 } from "#platform/registry/apply-registry";
 import { registryEnds, waitingWork } from "#platform/registry/console-overview";
 import { log } from "#platform/log";
+import { AgreementReading } from "#platform/registry/agreement-reading";
 import { PolicyReading } from "#platform/registry/policy-reading";
 import { lastProbes, recordProbe, type LastProbe, type RecordedProbe } from "#platform/origins/origin-probes";
 import { readRegistryState } from "#platform/registry/read-registry-state";
@@ -54,6 +55,7 @@ import { RowLeaseBook } from "#platform/row-leases/object/row-leases";
 import { KeyedRequests } from "#platform/idempotency/object/keyed-requests";
 
 export {
+  AgreementReading,
   ConsentDesk,
   ConsentHistory,
   KeyedRequests,

@@ -14,6 +14,7 @@ import { rowCounts } from "#phi/bytes/row-counts";
 import { accountingConfig } from "#platform/config/accounting-config";
 import { askServer } from "#platform/ask-server";
 import { gatewayConfig } from "#platform/config/gateway-config";
+import { isolateCodes } from "#platform/codes/isolate/isolate-codes";
 import { IsolateReadings } from "#platform/consents/isolate-readings";
 import { IsolateConsents } from "#platform/consents/isolate-consents";
 import { isolateReviews } from "#platform/reviews/isolate-reviews";
@@ -175,6 +176,7 @@ function open(env: GatewayEnv): (request: Request) => Promise<Response> {
     relations: new RememberedRelations(),
     consentDesk: partInTime("control", env.CONSENT_DESK),
     reviews: isolateReviews(env.REVIEW_OPENING),
+    dataSets: { codesOf: isolateCodes(() => env.CODE_BOOK, clock), newId },
     caseOpening: partInTime("control", env.CASE_OPENING),
     onBreakGlass: (use: {
       readonly requestId: string;

@@ -33,6 +33,7 @@ function open(env: OpsEnv): Hono {
     consents: partInTime("desk", env.CONSENT_HISTORY),
     reviews: partInTime("desk", env.REVIEW_DESK),
     cases: partInTime("desk", env.CASE_DESK),
+    dataSets: partInTime("desk", env.DATA_SET_DESK),
     holds: partInTime("desk", env.ACCOUNTING_HOLDS),
     recovery: partInTime("desk", env.LEDGER_RECOVERY),
   };
@@ -103,6 +104,7 @@ function open(env: OpsEnv): Hono {
       accept: (document, operator) => desks.cases.accept(document, operator),
       deny: (document, operator) => desks.cases.deny(document, operator),
     },
+    dataSets: { end: (dataSet) => desks.dataSets.end(dataSet) },
     accountings: { hold: (document) => desks.holds.hold(document) },
     restores: { restore: (log) => desks.recovery.restore(log) },
     ledger,

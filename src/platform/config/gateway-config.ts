@@ -1,8 +1,8 @@
 import { publicJwks, type PublicJwk } from "#identity/jose/jwk";
-import { type KeyList, readKeyList } from "#kernel/key-list";
 import { Secret } from "#kernel/secret";
 import { allowedPlaces, type PlaceVariables } from "./allowed-places.ts";
 import { ConfigError } from "./config-error.ts";
+import { keyList } from "./key-list-setting.ts";
 import { type PlacementVariables, readPlacement } from "#platform/ledger/placement";
 import { describeConfiguration, type VariableForms } from "#platform/describe-configuration";
 
@@ -102,11 +102,4 @@ function keySet(key: string, text: string): readonly PublicJwk[] {
 function count(key: string, text: string): number {
   if (!/^[1-9][0-9]{0,3}$/u.test(text)) throw new ConfigError(key, "a whole number from 1 to 9999");
   return Number(text);
-}
-
-/** Reads `NEW OLD …`: docs/keys.md. */
-export function keyList(key: string, text: string): KeyList {
-  const keys = readKeyList(text);
-  if (keys === undefined) throw new ConfigError(key, "32 random bytes in base64url");
-  return keys;
 }

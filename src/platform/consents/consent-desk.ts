@@ -3,7 +3,7 @@ import { WorkerEntrypoint } from "cloudflare:workers";
 import type { ConsentRules } from "#policy/consent/consent";
 import { unreadConsents } from "#policy/consent/unread-consents";
 import { instant, type Instant } from "#kernel/clock";
-import { keyList } from "#platform/config/gateway-config";
+import { keyList } from "#platform/config/key-list-setting";
 import type { RegistrySql } from "#platform/registry/registry-sql";
 import { revocationsOf, type RevocationsEnv } from "#platform/revocation/object/revocations";
 import type { ConsentWriter, DoneChange } from "#platform/revocation/object/store";

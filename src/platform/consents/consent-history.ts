@@ -3,7 +3,7 @@ import { WorkerEntrypoint } from "cloudflare:workers";
 import * as z from "zod";
 import { instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
-import { keyList } from "#platform/config/gateway-config";
+import { keyList } from "#platform/config/key-list-setting";
 import { ConsentNames, type Pseudonyms, writtenName } from "./consent-names.ts";
 import { areKeysListed, versionsOf, type FiledRow } from "./consent-rows.ts";
 import { refileRows, type Refiled } from "./refile-rows.ts";

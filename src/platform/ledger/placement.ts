@@ -35,8 +35,14 @@ export function readPlacement(
     return bad("LEDGER_SHARDS", "a whole number from 1 to 10000");
   const layout = readLayout(LEDGER_REGIONS, shards);
   if (!layout.ok) return bad("LEDGER_REGIONS", layout.error);
-  if (LEDGER_JURISDICTION === "") return { layout: layout.value, jurisdiction: undefined };
-  if (!isJurisdiction(LEDGER_JURISDICTION))
-    return bad("LEDGER_JURISDICTION", "a jurisdiction of Durable Objects, like eu, or an empty text");
-  return { layout: layout.value, jurisdiction: LEDGER_JURISDICTION };
+  return { layout: layout.value, jurisdiction: readJurisdiction(LEDGER_JURISDICTION, bad) };
+}
+
+/** The jurisdiction of a worker's objects; undefined: none. */
+export function readJurisdiction(
+  text: string,
+  bad: (variable: string, expected: string) => never,
+): DurableObjectJurisdiction | undefined {
+  if (text === "" || isJurisdiction(text)) return text === "" ? undefined : text;
+  return bad("LEDGER_JURISDICTION", "a jurisdiction of Durable Objects, like eu, or an empty text");
 }

@@ -1,6 +1,8 @@
+import { WorkerEntrypoint } from "cloudflare:workers";
 import type { RevocationUpdate } from "#registry/revocation";
 import { RevocationFeed } from "#platform/revocation/isolate/feed";
 
+export { DataSetCodes } from "#platform/codes/object/data-set-codes";
 export { ClientGuard } from "#platform/guard/object/client-guard";
 export { Revocations } from "#platform/revocation/object/revocations";
 
@@ -15,6 +17,17 @@ export class Feed extends RevocationFeed {
     if (asked[0].issuers[0] === line.slowFor) await scheduler.wait(300);
     if (line.state !== "up") throw new Error("the line is down");
     return await super.news(...asked);
+  }
+}
+
+/** The ends of agreements in the registry, or a registry that does not answer. */
+export const agreements = new Map<string, number | "down">();
+
+export class Agreements extends WorkerEntrypoint {
+  endOf(_client: string, agreement: string): number | undefined {
+    const ends = agreements.get(agreement);
+    if (ends === "down") throw new Error("the line is down");
+    return ends;
   }
 }
 

@@ -20,6 +20,7 @@ import { memoryOrigin, type MemoryOrigin } from "../../../sandbox/origin/memory-
 import { readRegistryFile } from "../../../sandbox/registry-file.ts";
 import { syntheticResources } from "../../../sandbox/synthetic/generate.ts";
 import * as control from "../../../workers/control/index.ts";
+import * as jobs from "../../../workers/jobs/index.ts";
 import type * as gatewayWorker from "../../../workers/gateway/index.ts";
 import type * as ledgerWorker from "../../../workers/ledger/index.ts";
 import { openLedger } from "../auditor.ts";
@@ -381,6 +382,13 @@ async function startWorkers(
     LEDGER_BUCKET: remoteStub(new MemoryBucket(), "bucket", remote),
     ...rateLimitsOf("workers/ledger/wrangler.toml"),
   };
+  const dataSetCodes = namespace(jobs.DataSetCodes, () => jobsEnv);
+  const jobsEnv: Env = {
+    ...workerVariables("workers/jobs/wrangler.toml"),
+    CODES_KEY: keys.codes,
+    AGREEMENT_READING: service(control.AgreementReading, () => controlEnv),
+    DATA_SET_CODES: dataSetCodes,
+  };
   const elementCounts = namespace(ledger.ElementCounts, () => ledgerEnv);
   const guards = namespace(gateway.ClientGuard, () => gatewayEnv);
   const gatewayEnv: Env = {
@@ -420,6 +428,11 @@ async function startWorkers(
       "control",
       remote,
     ),
+    CODE_BOOK: remoteStub(
+      service(jobs.CodeBook, () => jobsEnv),
+      "codes",
+      remote,
+    ),
     OWN_TOKEN_REVOCATION: remoteStub(
       service(control.OwnTokenRevocation, () => controlEnv),
       "control",
@@ -451,6 +464,7 @@ async function startWorkers(
     PROPOSAL_DESK: service(control.ProposalDesk, () => controlEnv),
     REVIEW_DESK: service(control.ReviewDesk, () => controlEnv),
     CASE_DESK: service(control.CaseDesk, () => controlEnv),
+    DATA_SET_DESK: service(jobs.DataSetDesk, () => jobsEnv),
     CONSENT_HISTORY: service(control.ConsentHistory, () => controlEnv),
     ACCOUNTING_HOLDS: service(ledger.AccountingHolds, () => ledgerEnv),
     LEDGER_RECOVERY: service(ledger.LedgerRecovery, () => ledgerEnv),

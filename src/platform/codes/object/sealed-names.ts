@@ -1,0 +1,84 @@
+import { createHmac, randomBytes } from "node:crypto";
+import type { KeyList } from "#kernel/key-list";
+import { Secret } from "#kernel/secret";
+import { utf8 } from "#kernel/encoded";
+import { hkdf, openBox, sealBox } from "#ledger/leaf/seal";
+
+/** The key of a data set as its object stores it: under a secret of `jobs`. */
+export interface WrappedSetKey {
+  readonly salt: Uint8Array;
+  readonly box: Uint8Array;
+}
+
+const wrapLabel = "phylax data set key v1";
+const hashInfo = utf8("phylax data set name hash v1");
+const sealInfo = utf8("phylax data set name seal v1");
+const noSalt = new Uint8Array();
+const hashBytes = 16;
+const nonceBytes = 12;
+const noNonce = new Uint8Array(nonceBytes);
+
+/**
+ * The names of a data set at rest: found by a keyed hash, and sealed with AES-256-GCM. Both keys come from a random key
+ * of the data set, which rests wrapped under `CODES_KEY`: storage without that secret names no row.
+ */
+export class SealedNames {
+  readonly #hashKey: Secret<Uint8Array>;
+  readonly #sealKey: Secret<Uint8Array>;
+
+  private constructor(key: Secret<Uint8Array>) {
+    this.#hashKey = new Secret(hkdf(key, noSalt, hashInfo));
+    this.#sealKey = new Secret(hkdf(key, noSalt, sealInfo));
+  }
+
+  /** A data set's key, made now. The first secret wraps it. `place` names the data set: no other one opens it. */
+  static newKey(secrets: KeyList, place: string): WrappedSetKey {
+    return wrapped(secrets, place, randomBytes(32));
+  }
+
+  /** The same key, wrapped by the first secret. Throws as {@link underKey}. */
+  static wrappedAnew(secrets: KeyList, place: string, under: WrappedSetKey): WrappedSetKey {
+    return wrapped(secrets, place, unwrapped(secrets, place, under));
+  }
+
+  /** Throws if no listed secret wrapped the key. */
+  static underKey(secrets: KeyList, place: string, under: WrappedSetKey): SealedNames {
+    return new SealedNames(new Secret(unwrapped(secrets, place, under)));
+  }
+
+  nameHash(name: string): Uint8Array {
+    const hash = createHmac("sha256", this.#hashKey.reveal()).update(`phylax data set name v1\n${name}`);
+    return hash.digest().subarray(0, hashBytes);
+  }
+
+  /** The code is random and of one name alone, so its first bytes are the nonce. */
+  sealName(code: string, name: string): Uint8Array {
+    return sealBox(this.#sealKey, codeNonce(code), codePlace(code), utf8(name));
+  }
+
+  /** Throws if the row was altered. */
+  openName(code: string, box: Uint8Array): string {
+    const name = openBox(this.#sealKey, codeNonce(code), codePlace(code), box);
+    if (name === undefined) throw new Error("jobs: a name of a data set does not open");
+    return new TextDecoder().decode(name);
+  }
+}
+
+function wrapped(secrets: KeyList, place: string, key: Uint8Array): WrappedSetKey {
+  const salt = new Uint8Array(randomBytes(32)); // each box has a key of its own, so that its nonce never repeats
+  return { salt, box: sealBox(wrapping(secrets[0], salt), noNonce, keyPlace(place), key) };
+}
+
+function unwrapped(secrets: KeyList, place: string, { salt, box }: WrappedSetKey): Uint8Array {
+  for (const secret of secrets) {
+    const key = openBox(wrapping(secret, salt), noNonce, keyPlace(place), box);
+    if (key !== undefined) return key;
+  }
+  throw new Error("jobs: no key of CODES_KEY opens a data set");
+}
+
+const codeNonce = (code: string): Uint8Array => Buffer.from(code, "hex").subarray(0, nonceBytes);
+const codePlace = (code: string): Uint8Array => utf8(`phylax data set code v1\n${code}`);
+const wrapping = (secret: Secret<Uint8Array>, salt: Uint8Array): Secret<Uint8Array> =>
+  new Secret(hkdf(secret, salt, utf8(wrapLabel)));
+const keyPlace = (place: string): Uint8Array => utf8(`${wrapLabel}\n${place}`);
