@@ -54,6 +54,7 @@ const caseMembers: Members = {
   decision: "`accepted`, `denied`, `partly-denied` or null",
   reasons: "grounds of a denial, or null",
   denialLetter: "SHA-256, or null",
+  disputed: "TYPE/ID of the rows that the request names, or null",
 };
 
 export const forms = {
@@ -326,6 +327,8 @@ export const forms = {
   reviewClosed: object({ review: "id", finding: "`justified` or `unjustified`" }),
   cases: list(caseMembers),
   case: object(caseMembers),
+  caseConfirmed: object({ case: "id", request: "TYPE/ID at the origin" }),
+  caseVoided: object({ case: "id", voided: "true" }),
   caseExtended: object({ case: "id", file: "the letter", letter: "SHA-256 of the letter" }),
   caseAccepted: object({ case: "id", decision: "`accepted`" }),
   caseDenied: object({

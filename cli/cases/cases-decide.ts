@@ -79,14 +79,53 @@ export async function casesAccept(args: readonly string[]): Promise<number> {
     options: posterOptions,
   });
   const id = onlyOne(positionals);
-  return await withFault(async () => {
-    const reply = await postAsOperator(posterOf(values), "api/cases/accept", JSON.stringify({ case: id }));
-    if (reply.status !== 200) return refused(reply);
-    giveResult({ case: id, decision: "accepted" });
-    say("accepted");
-    say("now inform the individual, and ask whom else to inform: 45 CFR 164.526(c)(2) and (3)");
-    return 0;
+  return await withFault(() =>
+    sendStep(posterOf(values), "accept", { case: id }, { case: id, decision: "accepted" }, [
+      "accepted",
+      "now inform the individual, and ask whom else to inform: 45 CFR 164.526(c)(2) and (3)",
+    ]),
+  );
+}
+
+/** Names the stored request of an unconfirmed case. */
+export async function casesConfirm(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { ...posterOptions, request: { type: "string" } },
   });
+  const id = onlyOne(positionals);
+  const { request } = values;
+  if (request === undefined) throw new Misuse();
+  const document = { case: id, request };
+  return await withFault(() => sendStep(posterOf(values), "confirm", document, document, ["confirmed"]));
+}
+
+/** Removes an unconfirmed case whose request is not stored. */
+export async function casesVoid(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: posterOptions,
+  });
+  const id = onlyOne(positionals);
+  return await withFault(() =>
+    sendStep(posterOf(values), "void", { case: id }, { case: id, voided: true }, ["void"]),
+  );
+}
+
+async function sendStep(
+  poster: Poster,
+  step: "accept" | "confirm" | "void",
+  document: object,
+  result: object,
+  words: readonly string[],
+): Promise<number> {
+  const reply = await postAsOperator(poster, `api/cases/${step}`, JSON.stringify(document));
+  if (reply.status !== 200) return refused(reply);
+  giveResult(result);
+  for (const line of words) say(line);
+  return 0;
 }
 
 const isGround = (text: string): text is DenialGround => denialGrounds.some((ground) => ground === text);

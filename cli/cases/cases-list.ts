@@ -33,6 +33,7 @@ const listed = z.object({
   decision: z.string().nullable(),
   reasons: z.array(z.string()).nullable(),
   denialLetter: z.string().nullable(),
+  disputed: z.array(z.string()).nullable(),
 });
 type Listed = z.infer<typeof listed>;
 const answer = z.object({ cases: z.array(listed) });
@@ -124,6 +125,7 @@ function stepsOf(each: Listed): readonly string[] {
   const step = (at: number | null, words: string) => (at === null ? [] : [`${timeOf(at)} ${words}`]);
   return [
     `${requestOf(each)} of ${each.origin}/${each.patient}: ${stateOf(each)}, due ${each.due}`,
+    ...(each.disputed ?? []).map((row) => `disputes ${each.origin}/${row}`),
     ...step(each.receivedAt, `received from ${each.client}, request ${each.requestId}`),
     ...step(each.extendedAt, `extended by ${each.extendedBy ?? ""}, letter ${each.extensionLetter ?? ""}`),
     ...step(each.amendedAt, `amended by ${each.amendedBy ?? ""}, request ${each.amendedRequest ?? ""}`),

@@ -156,6 +156,7 @@ const texts: Readonly<Record<string, string>> = {
   "review list --all": "also the closed reviews",
   "review close --finding": "`justified` or `unjustified`",
   "cases list --all": "also the decided cases",
+  "cases confirm --request": "where the FHIR server has the request, such as Communication/1",
   "cases extend --reason": "file with the reason of the delay, for the letter",
   "cases extend --template": "file of your letter, such as examples/letters/extension.txt",
   "cases extend --letter": "new file for the letter",

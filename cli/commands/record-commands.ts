@@ -129,6 +129,22 @@ export const recordCommands: readonly Command[] = [
     load: async () => (await import("../cases/cases-list.ts")).casesShow,
   },
   {
+    words: ["cases", "confirm"],
+    result: forms.caseConfirmed,
+    takes: `ID --request TYPE/ID ${asOperator}`,
+    does: "Names the stored request of an unconfirmed case.",
+    examples: ["phylax cases confirm 0123456789abcdef0123456789abcdef --request Communication/1"],
+    load: async () => (await import("../cases/cases-decide.ts")).casesConfirm,
+  },
+  {
+    words: ["cases", "void"],
+    result: forms.caseVoided,
+    takes: `ID ${asOperator}`,
+    does: "Removes an unconfirmed case, whose request the FHIR server does not have.",
+    examples: ["phylax cases void 0123456789abcdef0123456789abcdef"],
+    load: async () => (await import("../cases/cases-decide.ts")).casesVoid,
+  },
+  {
     words: ["cases", "extend"],
     result: forms.caseExtended,
     takes: `ID --reason FILE --template FILE --letter OUT ${asOperator}`,

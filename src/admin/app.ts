@@ -30,7 +30,14 @@ import {
   showProposalVerb,
 } from "./proposals.ts";
 import { endDataSetVerb } from "./tasks/data-sets.ts";
-import { acceptCaseVerb, denyCaseVerb, extendCaseVerb, listCasesVerb } from "./tasks/cases.ts";
+import {
+  acceptCaseVerb,
+  confirmCaseVerb,
+  denyCaseVerb,
+  extendCaseVerb,
+  listCasesVerb,
+  voidCaseVerb,
+} from "./tasks/cases.ts";
 import { closeReviewVerb, listReviewsVerb } from "./tasks/review.ts";
 import { liftVerb, revokeVerb } from "./revoke.ts";
 import { restoreLedgerVerb } from "./restore-ledger.ts";
@@ -133,6 +140,8 @@ export const adminVerbs = (ports: AdminPorts): readonly Verb[] => [
   listReviewsVerb(ports.reviews),
   closeReviewVerb(ports.reviews),
   listCasesVerb(ports.cases),
+  confirmCaseVerb(ports.cases),
+  voidCaseVerb(ports.cases),
   extendCaseVerb(ports.cases),
   acceptCaseVerb(ports.cases),
   denyCaseVerb(ports.cases),

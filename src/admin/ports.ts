@@ -92,13 +92,20 @@ export interface ReviewTasks {
 export type CaseDocumentProblem =
   | { readonly reason: "case_malformed"; readonly field: string }
   | {
-      readonly reason: "case_not_open" | "case_extended" | "case_time_over" | "case_not_amended";
+      readonly reason:
+        | "case_not_open"
+        | "case_extended"
+        | "case_time_over"
+        | "case_not_amended"
+        | "case_not_unconfirmed";
       readonly field: string;
     };
 
 /** The requests for amendments (45 CFR 164.526). */
 export interface CaseTasks {
   list(document: unknown): Promise<Result<readonly object[], CaseDocumentProblem>>;
+  confirm(document: unknown): Promise<Result<void, CaseDocumentProblem>>;
+  void(document: unknown): Promise<Result<void, CaseDocumentProblem>>;
   extend(document: unknown, operator: string): Promise<Result<{ readonly due: string }, CaseDocumentProblem>>;
   accept(document: unknown, operator: string): Promise<Result<void, CaseDocumentProblem>>;
   deny(document: unknown, operator: string): Promise<Result<void, CaseDocumentProblem>>;

@@ -23,7 +23,7 @@ const byCredential =
 const byLoad = codes(
   "origin_throttled origin_unavailable origin_circuit_open origin_busy origin_timed_out origin_unreachable client_busy " +
     "quota_exhausted subject_quota_exhausted record_quota_exhausted consents_unavailable consent_changed " +
-    "review_unavailable registry_stale fault row_unjudged",
+    "review_unavailable case_not_opened registry_stale fault row_unjudged",
 );
 
 /**

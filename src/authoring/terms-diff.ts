@@ -28,6 +28,7 @@ const documentFields: Readonly<Record<keyof PolicyDocument, Compared>> = {
   users: "decisions",
   operations: "decisions",
   consentRegistrar: "terms",
+  amendmentRegistrar: "terms",
   consent: "terms",
   labels: "terms",
   dataPeriod: "decisions",
@@ -87,8 +88,16 @@ const difference =
 const [consent, label] = [difference("consent"), difference("label")];
 
 function diffRegistrar(before: PolicyDocument, after: PolicyDocument): readonly TermsDifference[] {
-  const [was, is] = [before.consentRegistrar === true, after.consentRegistrar === true];
-  return was === is ? [] : [consent(is ? "more" : "less", "that the client writes may permit (registrar)")];
+  const moved = (name: "consentRegistrar" | "amendmentRegistrar") =>
+    before[name] === after[name] ? [] : [after[name] === true ? ("more" as const) : ("less" as const)];
+  return [
+    ...moved("consentRegistrar").map((change) =>
+      consent(change, "that the client writes may permit (registrar)"),
+    ),
+    ...moved("amendmentRegistrar").map((change) =>
+      difference("term")(change, "a Provenance that the client writes records an amendment"),
+    ),
+  ];
 }
 
 function diffNames(before: PolicyDocument, after: PolicyDocument): readonly TermsDifference[] {

@@ -690,7 +690,10 @@ export const clientRefusals = {
     "The Consent names no patient of this FHIR server. Name the patient by a reference, or by an identifier that finds a single Patient.",
   ),
   amendment_request_unfit: invalidWrite(
-    "The message about an amendment is not about this record. Name the token's patient, and as sender the patient or a RelatedPerson.",
+    "The message about an amendment is not about this record. Give it one category, name the token's patient, and as sender the patient or a RelatedPerson.",
+  ),
+  case_not_opened: unavailable(
+    "The request for an amendment cannot be taken in now, so it was not sent. Send it again.",
   ),
   too_many_consents: tooCostlyWrite(
     "Clients without the patient's authority share 100 Consents in force for each patient. Delete some of yours, or ask the patient or a consent registrar.",

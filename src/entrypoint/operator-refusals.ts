@@ -162,6 +162,9 @@ export const operatorRefusals = {
   case_not_amended: unprocessable(
     "No write through the gateway has linked an amendment to this request. Write a Provenance that names the request as an entity, then accept.",
   ),
+  case_not_unconfirmed: unprocessable(
+    "There is no unconfirmed case of this id: only a case of which the server did not say where its request is. Check the list of cases.",
+  ),
   restore_log_unknown: unprocessable(
     "The ledger has opened no log of this name. Check the name in `/readyz`.",
   ),

@@ -35,6 +35,8 @@ export interface CompiledPolicy {
   readonly operations: ReadonlySet<Operation>;
   /** A Consent that the client writes may permit. */
   readonly isConsentRegistrar: boolean;
+  /** A Provenance that the client writes may record an amendment. */
+  readonly isAmendmentRegistrar: boolean;
   /** The API of a payer that the policy serves. */
   readonly consentApi?: ConsentApi | undefined;
   readonly labels: CompiledLabels;
@@ -157,6 +159,7 @@ export function compilePolicy(document: PolicyDocument, digest: string): Compile
     users: new Set(document.users),
     operations: new Set(document.operations),
     isConsentRegistrar: document.consentRegistrar === true,
+    isAmendmentRegistrar: document.amendmentRegistrar === true,
     consentApi: document.consent?.api,
     labels,
     dataPeriod: document.dataPeriod,

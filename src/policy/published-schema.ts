@@ -20,6 +20,8 @@ const texts: Readonly<Record<string, string>> = {
     "The operations that clients may call, each within the rules: `everything` of a patient (types that may be searched and read), `lastn` of observations (like their search), `validate` (checks the structure of a submitted resource; reads nothing), `disclosures` (the disclosures of a patient: to the individual under PATRQT, to an officer under HOPERAT), `fileConsent` and `revokeConsent` of HL7 FAST Scalable Consent (like a create and a patch of a Consent, with its document in one transaction).",
   "/properties/consentRegistrar":
     "true: a Consent that this client writes for a patient may permit, for clients other than itself. Without this member only its denials count. For a client that receives consents from patients and checks who gave them.",
+  "/properties/amendmentRegistrar":
+    "true: a Provenance that this client writes may record the amendment that a patient asked for (45 CFR 164.526(c)). For staff who amend records on the entity's own authority.",
   "/properties/consent": "How Consents of the patients whom a row concerns decide about the row.",
   "/properties/consent/properties/base": base,
   "/properties/consent/properties/api":

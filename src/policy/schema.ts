@@ -122,6 +122,7 @@ export const policySchema = z.strictObject({
   users: z.optional(z.array(z.enum(userRelations)).check(z.minLength(1), z.maxLength(4))),
   operations: z.optional(z.array(z.enum(operationNames)).check(z.minLength(1), z.maxLength(10))),
   consentRegistrar: z.optional(z.literal(true)),
+  amendmentRegistrar: z.optional(z.literal(true)),
   consent: z.optional(consent),
   labels: z.optional(labels),
   dataPeriod: z.optional(dataPeriod),

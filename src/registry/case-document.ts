@@ -27,6 +27,12 @@ export const caseListing = z.strictObject({
 /** The single extension of a case, by a letter with the reason and the date (164.526(b)(2)(ii)). */
 export const caseExtension = z.strictObject({ case: caseId, letter });
 
+/** Where an officer found the request of an unconfirmed case at its server. */
+export const caseConfirmation = z.strictObject({
+  case: caseId,
+  request: z.string().regex(/^(?:Communication|Task)\/[A-Za-z0-9.-]{1,64}$/u),
+});
+
 /** The end of a case whose amendment is made. */
 export const caseAcceptance = z.strictObject({ case: caseId });
 

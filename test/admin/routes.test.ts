@@ -126,6 +126,8 @@ const changing: Readonly<Record<string, "may open access" | "opens nothing" | "i
     "suspend-accounting": "opens nothing",
     "restore-ledger": "opens nothing",
     "close-review": "opens nothing",
+    "confirm-case": "opens nothing",
+    "void-case": "opens nothing",
     "extend-case": "opens nothing",
     "accept-case": "opens nothing",
     "deny-case": "opens nothing",

@@ -38,6 +38,7 @@ const samplesOf: Readonly<Record<keyof PolicyDocument, readonly Sample[] | "word
     [{ ...whole, namesBeyondAccess: 0 }, { ...whole, namesBeyondAccess: 20 }, "opens", "narrows"],
   ],
   consentRegistrar: [[whole, { ...whole, consentRegistrar: true }, "opens", "narrows"]],
+  amendmentRegistrar: [[whole, { ...whole, amendmentRegistrar: true }, "opens", "narrows"]],
   consent: [
     [whole, { ...whole, consent: { base: "honoured" } }, "opens", "narrows"],
     [whole, { ...whole, consent: { base: "required" } }, "narrows", "opens"],

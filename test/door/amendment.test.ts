@@ -29,7 +29,7 @@ const communication = (more: object = {}) => ({
   sender: to("Patient/amara"),
   recipient: [to("Practitioner/smith")],
   sent: "2021-05-19T10:00:17-00:00",
-  payload: [{ contentReference: to("DocumentReference/smoking") }],
+  payload: [{ contentReference: to("Observation/smoking") }],
   ...more,
 });
 const task = (request: string, more: object = {}) => ({
@@ -57,16 +57,23 @@ const world = [
   { resourceType: "Patient" as const, id: "bela" },
   { resourceType: "Practitioner" as const, id: "smith" },
   smoking,
+  { ...smoking, id: "other" },
 ];
-const provenance = (request: string) => ({
+const provenance = (request: string, target = "Observation/smoking") => ({
   resourceType: "Provenance",
-  target: [to("Observation/smoking")],
+  target: [to(target)],
   recorded: "2021-05-25T12:00:17Z",
   agent: [{ who: to("Practitioner/smith") }],
   entity: [{ role: "source", what: to(request) }],
 });
 
-type Who = "app" | "clinic";
+// The entity's own staff amend records; a partner with the same rules does not.
+const records = {
+  name: "records",
+  body: { ...starterPolicy("treat").body, name: "records", amendmentRegistrar: true },
+};
+
+type Who = "app" | "clinic" | "partner";
 const clients = {
   app: {
     purpose: "PATRQT",
@@ -74,7 +81,8 @@ const clients = {
     scope: "patient/*.crus",
     claims: { patient: "amara", fhirUser: "Patient/amara" },
   },
-  clinic: { purpose: "TREAT", policy: "treat", scope: "system/*.crus", claims: {} },
+  clinic: { purpose: "TREAT", policy: "records", scope: "system/*.crus", claims: {} },
+  partner: { purpose: "TREAT", policy: "treat", scope: "system/*.crus", claims: {} },
 } as const;
 const certificates = new Map<Who, CertificateFiles>();
 let phylax: Door;
@@ -93,7 +101,7 @@ beforeAll(async () => {
   });
   issuer = await outsider("https://amendment.example", "phylax");
   const entries = [];
-  for (const who of ["app", "clinic"] as const) {
+  for (const who of ["app", "clinic", "partner"] as const) {
     const { purpose, policy, scope } = clients[who];
     const { certificate, entries: own } = await outsideClient(phylax, issuer, who, {
       purpose,
@@ -107,7 +115,7 @@ beforeAll(async () => {
     joined(
       {
         issuers: [issuerEntry(issuer, { purpose: { claim: "purpose" } })],
-        policies: [starterPolicy("patrqt"), starterPolicy("treat")],
+        policies: [starterPolicy("patrqt"), starterPolicy("treat"), records],
       },
       ...entries,
     ),
@@ -216,6 +224,12 @@ test("a patient asks about the own record, in the own name, and sends no other m
       "app",
       communication({ category: [coded("CommunicationTypes", "medRecCxDenialDisagree")] }),
     ),
+    "a request that is a statement too": await write(
+      "app",
+      communication({
+        category: ["medRecCxReq", "medRecCxDenialDisagree"].map((code) => coded("CommunicationTypes", code)),
+      }),
+    ),
     "a task": await write("app", task("Communication/1")),
   };
   expect(Object.entries(refused).map(([what, { status }]) => [what, status])).toEqual([
@@ -223,9 +237,10 @@ test("a patient asks about the own record, in the own name, and sends no other m
     ["nobody's record", 422],
     ["in the name of the practitioner", 422],
     ["a statement of disagreement", 403],
+    ["a request that is a statement too", 422],
     ["a task", 403],
   ]);
-  expect(refused["nobody's record"].text).toContain("Name the token's patient");
+  expect(refused["nobody's record"].text).toContain("name the token's patient");
   // absent and foreign records are alike
   const absent = await write("app", communication({ subject: to("Patient/nobody") }));
   const textOf = ({ text }: { readonly text: string }) => text.replace(/Request [0-9a-f]+/u, "");
@@ -241,8 +256,59 @@ test("no request reaches the origin without its case", async ({ expect }) => {
   expect([reply.status, phylax.forwarded.slice(from).filter((line) => line.startsWith("POST Comm"))]).toEqual(
     [503, []],
   );
-  expect((await eventsOf(phylax.dev, reply.headers["x-request-id"])).length).toBeGreaterThan(0);
+  const events = await eventsOf(phylax.dev, reply.headers["x-request-id"]);
+  expect(events.map(({ kind, outcome }) => [kind, outcome?.reason])).toEqual([
+    ["intent", undefined],
+    ["refusal", "case_not_opened"],
+  ]);
   expect(await listed()).toEqual(before);
+});
+
+test("a late `control` fails the request of a batch alone, and a whole as a whole", async ({ expect }) => {
+  failing = "receive";
+  const bundle = (type: string) =>
+    ask(
+      "clinic",
+      "",
+      fhirSending("POST", {
+        resourceType: "Bundle",
+        type,
+        entry: [
+          entryOf("POST", "Communication", communication()),
+          entryOf("PUT", "Observation/smoking", smoking),
+        ],
+      }),
+    );
+  const batch = JSON.parse((await bundle("batch")).text);
+  const statuses = batch.entry.map((each: { response: { status: string } }) => each.response.status);
+  expect(statuses).toEqual([expect.stringContaining("503"), expect.stringContaining("200")]);
+  const from = phylax.forwarded.length;
+  expect((await bundle("transaction")).status).toBe(503);
+  expect(phylax.forwarded.slice(from).filter((line) => line.startsWith("POST"))).toEqual([]);
+});
+
+test("an unconfirmed case is confirmed with its request, or voided", async ({ expect }) => {
+  answer = () => new Response("", { status: 500 });
+  const before = await listed();
+  await write("app", communication());
+  await write("app", communication());
+  answer = undefined;
+  const [first, second] = (await listed()).filter(({ id }) => !before.some((each) => each.id === id));
+  const [one, other] = [first?.id ?? "", second?.id ?? ""];
+  expect(await run("confirm", one, "--request", "Patient/amara")).toMatchObject({ code: 2 });
+  expect(await run("confirm", one, "--request", "Communication/found")).toMatchObject({ code: 0 });
+  expect((await run("show", one)).out).toContain("main/Communication/found of main/Patient/amara: open");
+  for (const again of [
+    await run("confirm", one, "--request", "Communication/other"),
+    await run("void", one),
+    await run("void", "0".repeat(32)),
+  ])
+    expect(again).toMatchObject({
+      code: 2,
+      error: expect.stringContaining("not the id of an unconfirmed case"),
+    });
+  expect(await run("void", other)).toMatchObject({ code: 0 });
+  expect((await listed("--all")).map(({ id }) => id)).not.toContain(other);
 });
 
 test("a request whose outcome is unknown keeps its case, and a refused request has none", async ({
@@ -264,10 +330,16 @@ test("a request whose outcome is unknown keeps its case, and a refused request h
 
 test("a request is accepted once a Provenance links the amendment to it", async ({ expect }) => {
   const { place, id } = await requested();
-  expect(await run("accept", id)).toMatchObject({
-    code: 2,
-    error: expect.stringContaining("no amendment on record"),
-  });
+  const isRefused = async () =>
+    expect(await run("accept", id)).toMatchObject({
+      code: 2,
+      error: expect.stringContaining("no amendment on record"),
+    });
+  await isRefused();
+  expect((await write("partner", provenance(place))).status).toBe(201);
+  await isRefused(); // not of the entity's own staff
+  expect((await write("clinic", provenance(place, "Observation/other"))).status).toBe(201);
+  await isRefused(); // of another row than the request names
   const amended = await ask(
     "clinic",
     "",

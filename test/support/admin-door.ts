@@ -51,6 +51,8 @@ export const nobodySignsIn = {
   },
   cases: {
     list: () => Promise.resolve(ok([])),
+    confirm: () => Promise.resolve(err({ reason: "case_not_unconfirmed", field: "case" })),
+    void: () => Promise.resolve(err({ reason: "case_not_unconfirmed", field: "case" })),
     extend: () => Promise.resolve(err({ reason: "case_not_open", field: "case" })),
     accept: () => Promise.resolve(err({ reason: "case_not_open", field: "case" })),
     deny: () => Promise.resolve(err({ reason: "case_not_open", field: "case" })),

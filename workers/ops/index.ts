@@ -100,6 +100,8 @@ function open(env: OpsEnv): Hono {
     },
     cases: {
       list: (document) => desks.cases.list(document),
+      confirm: (document) => desks.cases.confirm(document),
+      void: (document) => desks.cases.void(document),
       extend: (document, operator) => desks.cases.extend(document, operator),
       accept: (document, operator) => desks.cases.accept(document, operator),
       deny: (document, operator) => desks.cases.deny(document, operator),

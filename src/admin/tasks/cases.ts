@@ -2,6 +2,7 @@ import * as z from "zod";
 import { ok } from "#kernel/result";
 import {
   caseAcceptance,
+  caseConfirmation,
   caseDenial,
   caseExtension,
   caseListing,
@@ -32,6 +33,7 @@ const caseForm = z.object({
   decision: z.enum(["accepted", "denied", "partly-denied"]).nullable(),
   reasons: z.array(z.enum(denialGrounds)).nullable(),
   denialLetter: word,
+  disputed: z.array(z.string()).nullable(),
 });
 const officers = { method: "POST", roles: ["privacy-officer"] } as const;
 
@@ -47,6 +49,36 @@ export const listCasesVerb = (cases: CaseTasks): Verb => ({
   async act({ document }) {
     const found = await cases.list(document);
     return found.ok ? ok({ answer: { cases: found.value } }) : rejected(found.error);
+  },
+});
+
+/** Says where the request of an unconfirmed case is stored. */
+export const confirmCaseVerb = (cases: CaseTasks): Verb => ({
+  ...officers,
+  interaction: "confirm-case",
+  does: "Names the stored request of an unconfirmed case: `request` is where the FHIR server has it, such as `Communication/1`.",
+  document: caseConfirmation,
+  answer: z.object({ confirmed: z.literal(true) }),
+  path: "api/cases/confirm",
+  changes: "repeatably",
+  async act({ document }) {
+    const confirmed = await cases.confirm(document);
+    return confirmed.ok ? ok({ answer: { confirmed: true } }) : rejected(confirmed.error);
+  },
+});
+
+/** Ends an unconfirmed case whose request is not stored. */
+export const voidCaseVerb = (cases: CaseTasks): Verb => ({
+  ...officers,
+  interaction: "void-case",
+  does: "Removes an unconfirmed case from the list: the FHIR server has no such request, so the request never arrived.",
+  document: caseAcceptance,
+  answer: z.object({ voided: z.literal(true) }),
+  path: "api/cases/void",
+  changes: "repeatably",
+  async act({ document }) {
+    const voided = await cases.void(document);
+    return voided.ok ? ok({ answer: { voided: true } }) : rejected(voided.error);
   },
 });
 
@@ -103,4 +135,5 @@ const details: Readonly<Record<CaseDocumentProblem["reason"], string>> = {
   case_extended: "was extended before",
   case_time_over: "is past its first 60 days",
   case_not_amended: "has no amendment on record",
+  case_not_unconfirmed: "is not the id of an unconfirmed case",
 };

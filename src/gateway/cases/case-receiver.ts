@@ -6,6 +6,8 @@ export interface CaseNote {
   readonly patient?: string | undefined;
   /** The messages of a request that the write names, as `Communication/1`. */
   readonly of: readonly string[];
+  /** The rows that a request disputes, or that an amendment touches, as `Observation/1`. */
+  readonly rows: readonly string[];
 }
 
 /** A write that says something of a case. */

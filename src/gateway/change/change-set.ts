@@ -19,7 +19,7 @@ import type { Attempt, AttemptEnd, SettledWrite, SettleRefusal } from "./attempt
 import { earlierWrite, onRepeat } from "./effects.ts";
 import { sendWhole } from "./send-whole.ts";
 import { isUnknown, sendWrite, type DoneWrite, type SendRefusal, type SentEnd } from "./send.ts";
-import { withCases } from "./with-cases.ts";
+import { withCases, type CaseRefusal } from "./with-cases.ts";
 
 /** Puts the writes of a set on record before they are sent, and their ends. Throws when the ledger cannot. */
 export interface ChangeRecord {
@@ -28,10 +28,10 @@ export interface ChangeRecord {
 }
 
 /** Why the origin gets no write of a set. */
-export type UnsentSet = GateRefusal | ProofReplayed;
+export type UnsentSet = GateRefusal | ProofReplayed | CaseRefusal;
 
 /** Why a write is not sent. */
-export type ChangeRefusal = PlanRefusal | SettleRefusal | GateRefusal;
+export type ChangeRefusal = PlanRefusal | SettleRefusal | GateRefusal | CaseRefusal;
 
 /** The end of a write of a set. */
 export type ChangeEnd =
@@ -142,6 +142,7 @@ export class ChangeSet {
     const sending = changes.filter(isSending).toSorted((a, b) => rankOf(a) - rankOf(b));
     const sent = await this.#afterIntent(sending, async () => {
       for (const change of sending) {
+        if (change.end !== undefined) continue; // its case is not open
         const plan = await this.#stillPlanned(change);
         change.end = plan.ok
           ? await this.#send(change, plan.value)
@@ -309,12 +310,16 @@ export class ChangeSet {
     if (!still.ok) return still;
     const intended = await this.#record.intendParts(sending.flatMap((change) => this.#intentOf(change)));
     if (!intended.ok) return intended;
-    await withCases(sending, async () => {
-      await this.#attempt?.sending(sending.length);
-      for (const { origin } of sending) origin.held.mayThrow = false;
-      await send();
+    return withCases<ChangeEnd, UnsentSet>(sending, {
+      isRegistrar: this.#permission.policy.isAmendmentRegistrar,
+      refusedAlone: this.#form === "transaction" ? undefined : (refusal) => ({ kind: "refused", refusal }),
+      stillGood: () => this.#gate.stillGood(),
+      send: async () => {
+        await this.#attempt?.sending(sending.length);
+        for (const { origin } of sending) origin.held.mayThrow = false;
+        await send();
+      },
     });
-    return ok(undefined);
   }
 
   #intentOf({ what, plan, origin }: Sending): readonly Part[] {

@@ -1,43 +1,88 @@
 import { readObject } from "#fhir/json/json";
 import { utf8 } from "#kernel/encoded";
-import type { EndedCaseWrite } from "#gateway/cases/case-receiver";
-import type { OriginSession } from "#gateway/origin/origin-session";
+import { err, ok, type Result } from "#kernel/result";
+import type { CaseWrite, EndedCaseWrite } from "#gateway/cases/case-receiver";
+import { basesOf, type OriginSession } from "#gateway/origin/origin-session";
 import type { SentPlan } from "#gateway/change/plan/planned-write";
 import { effectOf } from "./effects.ts";
 import { isUnknown, type SentEnd } from "./send.ts";
 
-interface Sent {
+/** The case of a request for an amendment cannot be opened, so the request is not sent. */
+export type CaseRefusal = { readonly reason: "case_not_opened" };
+const notOpened: CaseRefusal = { reason: "case_not_opened" };
+
+interface Sent<E extends object> {
   readonly index: number;
   readonly plan: SentPlan;
   readonly origin: OriginSession;
-  readonly end?: object | undefined;
+  end?: E | undefined;
+}
+
+/** How writes are sent between the two calls about their cases. */
+interface SendingWithCases<E extends object, R> {
+  /** The client's Provenance may record an amendment. */
+  readonly isRegistrar: boolean;
+  /** The end of a request of which the case cannot be opened. Undefined: the writes are a whole, and none is sent. */
+  readonly refusedAlone: ((refusal: CaseRefusal) => E) | undefined;
+  /** Asked once more: the calls take time, and a client who is denied meanwhile writes no more. */
+  readonly stillGood: () => Promise<Result<unknown, R>>;
+  readonly send: () => Promise<void>;
 }
 
 /**
  * Sends writes between the two calls about their cases. No request reaches the origin without its case: if `control`
- * does not answer, nothing is sent. After a crash the case stays.
+ * does not answer, the requests are refused, and the further entries of a batch are sent. After a crash the case stays.
  */
-export async function withCases(sending: readonly Sent[], send: () => Promise<void>): Promise<void> {
-  const noted = sending.flatMap((change) => {
+export async function withCases<E extends object, R>(
+  sending: readonly Sent<E>[],
+  { isRegistrar, refusedAlone, stillGood, send }: SendingWithCases<E, R>,
+): Promise<Result<undefined, R | CaseRefusal>> {
+  const noted: { readonly change: Sent<E>; readonly write: CaseWrite }[] = [];
+  for (const change of sending) {
     const { plan, index, origin } = change;
     const { body } = plan.write;
     const caseIn = effectOf(plan.type)?.caseIn;
     const row = caseIn === undefined || body === undefined ? undefined : readObject(utf8(body));
-    const note = row && caseIn?.(row, origin.base);
-    return note === undefined ? [] : [{ change, write: { ...note, index, type: plan.type, id: plan.id } }];
-  });
-  const cases = noted[0]?.change.origin.cases;
-  if (cases === undefined) return send();
-  const { opening, request } = cases;
-  const received = noted.map(({ write }) => write).filter(({ patient }) => patient !== undefined);
-  if (received.length > 0) await opening.receive(request, received);
-  await send();
-  const ended: EndedCaseWrite[] = [];
-  for (const { change, write } of noted) {
-    const sent = change.end as SentEnd | undefined;
-    const end = sent?.done ? "stored" : sent && !isUnknown(sent) ? "not stored" : "unknown";
-    ended.push({ ...write, storedId: write.id ?? sent?.done?.id, end });
+    const note = row && caseIn?.(row, await basesOf(origin));
+    if (note !== undefined && (isRegistrar || note.patient !== undefined))
+      noted.push({ change, write: { ...note, index, type: plan.type, id: plan.id } });
   }
-  // The writes are done whatever happens here: a case without its end is listed as unconfirmed.
-  await opening.settle(request, ended).catch(() => {});
+  const cases = noted[0]?.change.origin.cases;
+  if (cases === undefined) {
+    await send();
+    return ok(undefined);
+  }
+  const { opening, request } = cases;
+  const requests = noted.filter(({ write }) => write.patient !== undefined);
+  // The writes end as they do whatever happens here: a case without its end is listed as unconfirmed.
+  const settle = async (some: typeof noted, isSent: boolean) => {
+    const ended: EndedCaseWrite[] = [];
+    for (const { change, write } of some) {
+      const sent = change.end as SentEnd | undefined;
+      const end = sent?.done ? "stored" : isSent && !(sent && !isUnknown(sent)) ? "unknown" : "not stored";
+      ended.push({ ...write, storedId: write.id ?? sent?.done?.id, end });
+    }
+    await opening.settle(request, ended).catch(() => {});
+  };
+  if (requests.length > 0) {
+    const opened = await opening
+      .receive(
+        request,
+        requests.map(({ write }) => write),
+      )
+      .then(
+        () => true,
+        () => false,
+      );
+    if (!opened && refusedAlone === undefined) return err(notOpened);
+    if (!opened) for (const { change } of requests) change.end = refusedAlone?.(notOpened);
+    const still = await stillGood();
+    if (!still.ok) {
+      await settle(requests, false);
+      return still;
+    }
+  }
+  await send();
+  await settle(noted, true);
+  return ok(undefined);
 }

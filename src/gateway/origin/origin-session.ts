@@ -262,6 +262,12 @@ export class OriginSession extends OriginCalls implements RowReader {
   }
 }
 
+/** All FHIR bases by which a resource of the origin may name a further resource. */
+export async function basesOf(origin: Pick<OriginSession, "base" | "traits">): Promise<FhirBase> {
+  const traits = await origin.traits();
+  return traits?.base === undefined ? origin.base : [origin.base, ...baseNames(traits.base)];
+}
+
 async function hangUp(body: Answered["body"]): Promise<void> {
   for await (const _piece of body) break; // leaving the loop hangs up
 }

@@ -129,8 +129,12 @@ export class Recorder {
   ): Promise<Appended> {
     const event = this.#event("refusal", { status, reason });
     const refusal = { ...event, decision, ...refusalNames(this.#facts.origin) };
+    const first = this.#intended === undefined ? refusal : this.#nextStep(refusal); // an intent is step 0
+    const { step = 0 } = first;
     return this.#all(
-      decidedBy === undefined ? [refusal] : [refusal, { ...this.#disclosed(decidedBy, [], status), step: 1 }],
+      decidedBy === undefined
+        ? [first]
+        : [first, { ...this.#disclosed(decidedBy, [], status), step: step + 1 }],
     );
   }
 

@@ -4,6 +4,7 @@ import { instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import {
   caseAcceptance,
+  caseConfirmation,
   caseDenial,
   caseExtension,
   caseListing,
@@ -12,10 +13,12 @@ import {
 } from "#registry/case-document";
 import {
   changeCase,
+  confirmCase,
   listCases,
   openCase,
   receiveCases,
   settleCases,
+  voidCase,
   type CaseReceipt,
   type CaseRow,
 } from "./case-rows.ts";
@@ -31,7 +34,12 @@ interface CaseDeskEnv {
 export type CaseProblem =
   | { readonly reason: "case_malformed"; readonly field: string }
   | {
-      readonly reason: "case_not_open" | "case_extended" | "case_time_over" | "case_not_amended";
+      readonly reason:
+        | "case_not_open"
+        | "case_extended"
+        | "case_time_over"
+        | "case_not_amended"
+        | "case_not_unconfirmed";
       readonly field: "case";
     };
 
@@ -58,6 +66,22 @@ export class CaseDesk extends WorkerEntrypoint<CaseDeskEnv> {
     const { state, case: id, after } = read.data;
     const rows = await listCases(this.env.REGISTRY, { state, id, after });
     return ok(rows.map((row) => withDue(row)));
+  }
+
+  /** Says where the request of an unconfirmed case is stored. */
+  async confirm(document: unknown): Promise<Result<void, CaseProblem>> {
+    const read = caseConfirmation.safeParse(document);
+    if (!read.success) return err(problemOf(read.error));
+    const isDone = await confirmCase(this.env.REGISTRY, read.data.case, read.data.request);
+    return isDone ? ok(undefined) : refused("case_not_unconfirmed");
+  }
+
+  /** Ends an unconfirmed case whose request is not stored: it leaves the list. */
+  async void(document: unknown): Promise<Result<void, CaseProblem>> {
+    const read = caseAcceptance.safeParse(document);
+    if (!read.success) return err(problemOf(read.error));
+    const isDone = await voidCase(this.env.REGISTRY, read.data.case);
+    return isDone ? ok(undefined) : refused("case_not_unconfirmed");
   }
 
   /** Extends the time of an open case, once, within the first sixty days. */

@@ -19,6 +19,8 @@ export interface CaseReceipt {
 export interface NotedWrite {
   readonly patient?: string | undefined;
   readonly of: readonly string[];
+  /** The rows that a request disputes, or that an amendment touches. A gateway of before this version names none. */
+  readonly rows?: readonly string[];
   readonly index: number;
   readonly type: string;
   readonly id?: string | undefined;
@@ -42,7 +44,7 @@ export async function receiveCases(
 ): Promise<void> {
   const db = drizzled(registry);
   for (const write of writes) {
-    const { patient, of } = write;
+    const { patient, of, rows = [] } = write;
     if (patient === undefined) continue;
     const resource = resourceOf(write);
     // A request that names a decided one is a new request; a new version of a decided request is none.
@@ -58,7 +60,7 @@ export async function receiveCases(
     const id = caseIdOf(receipt, write);
     await db
       .insert(cases)
-      .values({ id, receivedAt: at, requestId, client, origin, patient, resource })
+      .values({ id, receivedAt: at, requestId, client, origin, patient, resource, disputed: rows })
       .onConflictDoNothing();
   }
 }
@@ -72,7 +74,7 @@ export async function settleCases(
   const db = drizzled(registry);
   const { requestId, at, client, origin } = receipt;
   for (const write of writes) {
-    const { patient, of, type, storedId, end } = write;
+    const { patient, of, rows = [], type, storedId, end } = write;
     const isOwn = and(eq(cases.id, caseIdOf(receipt, write)), eq(cases.requestId, requestId));
     if (patient === undefined && end === "stored")
       await db
@@ -84,6 +86,9 @@ export async function settleCases(
             inArray(cases.resource, of),
             isNull(cases.decidedAt),
             isNull(cases.amendedAt),
+            // a request that names its rows is met by a change of one of them
+            sql`(coalesce(${cases.disputed}, '[]') = '[]' OR EXISTS (SELECT 1 FROM json_each(${cases.disputed}) AS row
+              JOIN json_each(${JSON.stringify(rows)}) AS touched ON touched.value = row.value))`,
           ),
         );
     else if (end === "not stored") await db.delete(cases).where(and(isOwn, isNull(cases.decidedAt)));
@@ -126,6 +131,24 @@ export const listCases = async (
     .orderBy(asc(cases.receivedAt), asc(cases.id))
     .limit(casesPageMax);
 };
+
+const isUnconfirmed = (id: string) => and(eq(cases.id, id), isNull(cases.decidedAt), isNull(cases.resource));
+
+/** Says where the request of an unconfirmed case is stored. False: there is none of this id. */
+export async function confirmCase(registry: RegistrySql, id: string, resource: string): Promise<boolean> {
+  const changed = await drizzled(registry)
+    .update(cases)
+    .set({ resource })
+    .where(isUnconfirmed(id))
+    .returning({ id: cases.id });
+  return changed.length > 0;
+}
+
+/** Deletes an unconfirmed case, whose request is not stored. False: there is none of this id. */
+export async function voidCase(registry: RegistrySql, id: string): Promise<boolean> {
+  const gone = await drizzled(registry).delete(cases).where(isUnconfirmed(id)).returning({ id: cases.id });
+  return gone.length > 0;
+}
 
 /** An open case; undefined: there is none of this id. */
 export const openCase = async (registry: RegistrySql, id: string): Promise<CaseRow | undefined> =>

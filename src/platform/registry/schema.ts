@@ -279,6 +279,7 @@ export const cases = sqliteTable(
     decision: text("decision", { enum: ["accepted", "denied", "partly-denied"] }),
     reasons: text("reasons", { mode: "json" }).$type<readonly DenialGround[]>(),
     denialLetter: text("denial_letter"),
+    disputed: text("disputed", { mode: "json" }).$type<readonly string[]>(),
   },
   (table) => [index("cases_by_resource").on(table.origin, table.resource)],
 );
