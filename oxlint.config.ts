@@ -32,7 +32,7 @@ const rooms: Record<string, { readonly rooms: readonly string[]; readonly from: 
   fhir: { rooms: ["kernel"], from: [] },
   // node:crypto reads the names in a certificate.
   identity: { rooms: ["kernel", "fhir"], from: ["zod/mini", "node:crypto"] },
-  limits: { rooms: ["kernel"], from: ["zod/mini"] },
+  limits: { rooms: ["kernel"], from: [] },
   // node:crypto runs in workerd too, synchronously: a Durable Object hashes and seals inside a single turn.
   ledger: { rooms: ["kernel"], from: ["cborg", "node:crypto"] },
   residence: { rooms: ["kernel", "fhir"], from: [] },

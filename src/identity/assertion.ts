@@ -1,9 +1,9 @@
-import * as z from "zod/mini";
 import { epochSeconds, instant, type Instant } from "#kernel/clock";
+import { arrayOf, eitherOf, Misfit, objectOf, optional } from "#kernel/value-shape";
 import { err, ok, type Result } from "#kernel/result";
 import type { SignatureRefusal } from "#identity/jose/compact-jws";
 import { tokenAlgorithms, type Algorithm } from "#identity/jose/jwk";
-import { aheadSecondsMax, claimName, claimSeconds } from "./token.ts";
+import { aheadSecondsMax, claimName, claimSeconds, malformedClaim } from "./token.ts";
 
 /** `fapi2`: FAPI 2.0 §5.3.2.1. `smart`: SMART Backend Services (SMART App Launch 2 §5). */
 export type AssertionProfile = "fapi2" | "smart";
@@ -53,14 +53,14 @@ export function isAssertionType(typ: unknown): boolean {
   );
 }
 
-const claimsSchema = z.object({
+const assertionClaims = objectOf({
   iss: claimName,
   sub: claimName,
-  aud: z.union([claimName, z.array(claimName).check(z.length(1))]),
+  aud: eitherOf(claimName, arrayOf(claimName, 1, 1)),
   jti: claimName,
   exp: claimSeconds,
-  iat: z.optional(claimSeconds),
-  nbf: z.optional(claimSeconds),
+  iat: optional(claimSeconds),
+  nbf: optional(claimSeconds),
 });
 
 export interface AssertionExpectation {
@@ -76,10 +76,9 @@ export function readAssertion(
   claims: unknown,
   expected: AssertionExpectation,
 ): Result<Assertion, AssertionRefusal> {
-  const read = claimsSchema.safeParse(claims);
-  if (!read.success)
-    return err({ reason: "claim_malformed", claim: String(read.error.issues[0]?.path[0] ?? "") });
-  const { iss, sub, aud, jti, exp, iat, nbf } = read.data;
+  const read = assertionClaims(claims);
+  if (read instanceof Misfit) return malformedClaim(read);
+  const { iss, sub, aud, jti, exp, iat, nbf } = read;
 
   if (iss !== expected.client || sub !== expected.client)
     return err({ reason: "assertion_subject_mismatch" });

@@ -1,11 +1,29 @@
-import * as z from "zod/mini";
 import { instant, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
+import {
+  arrayOf,
+  eitherOf,
+  fitting,
+  integerIn,
+  mapped,
+  Misfit,
+  objectOf,
+  optional,
+  textLike,
+  textOf,
+} from "#kernel/value-shape";
 import { boundTo, type Unbound } from "./binding.ts";
 import { claimAt, type TrustedIssuer } from "./issuer.ts";
 import { purposePattern, type Purpose } from "./purpose.ts";
 import { parseEnforceableScopes } from "./scopes.ts";
-import { claimName, commonClaims, withinTimes, type AccessToken, type AccessTokenRefusal } from "./token.ts";
+import {
+  claimName,
+  commonClaims,
+  malformedClaim,
+  withinTimes,
+  type AccessToken,
+  type AccessTokenRefusal,
+} from "./token.ts";
 
 /**
  * One hour: a token's statement about a person's session is believed for at most this long, whatever the
@@ -19,23 +37,20 @@ export interface ExternalExpectation {
   readonly at: Instant;
 }
 
-const claimsSchema = z.object({
+const externalClaims = objectOf({
   ...commonClaims,
-  acr: z.optional(claimName),
-  auth_time: z.optional(z.int().check(z.nonnegative(), z.maximum(253_402_300_799))),
+  acr: optional(claimName),
+  auth_time: optional(integerIn(0, 253_402_300_799)),
 });
-const scopeTokens = z.union([
-  z.pipe(z.string().check(z.maxLength(4_096)), z.transform(words)),
-  z.array(z.string().check(z.minLength(1), z.maxLength(256))).check(z.maxLength(256)),
-]);
-const purposes = z.pipe(
-  z.union([z.pipe(z.string().check(z.maxLength(300)), z.transform(words)), z.array(z.string())]),
-  z.array(z.string().check(z.regex(purposePattern))).check(z.minLength(1), z.maxLength(16)),
+const scopeTokens = eitherOf(mapped(textOf(0, 4_096), words), arrayOf(claimName, 0, 256));
+const purposeList = arrayOf(textLike(purposePattern), 1, 16);
+const purposes = eitherOf(
+  mapped(textOf(0, 300), (text) => purposeList(words(text))),
+  purposeList,
 );
 // FHIR R4 §2.24.0.1, and no run of dots, which a URL parser would fold away.
-const patientId = z.pipe(
-  z.string().check(z.regex(/^(?:Patient\/)?(?!\.+$)[A-Za-z0-9.-]{1,64}$/u)),
-  z.transform((text) => text.replace("Patient/", "")),
+const patientId = mapped(textLike(/^(?:Patient\/)?(?!\.+$)[A-Za-z0-9.-]{1,64}$/u), (text) =>
+  text.replace("Patient/", ""),
 );
 
 /** Reads the claims of a token after its signature was proven by this issuer's own keys. */
@@ -44,13 +59,13 @@ export function readExternalToken(
   issuer: TrustedIssuer,
   expected: ExternalExpectation,
 ): Result<AccessToken, AccessTokenRefusal> {
-  const read = claimsSchema.safeParse(claims);
-  if (!read.success) return malformed(String(read.error.issues[0]?.path[0] ?? ""));
-  const { iss, sub, jti, aud, exp, cnf, acr, auth_time: authTime } = read.data;
+  const read = externalClaims(claims);
+  if (read instanceof Misfit) return malformedClaim(read);
+  const { iss, sub, jti, aud, exp, cnf, acr, auth_time: authTime } = read;
 
   if (iss !== issuer.iss) return err({ reason: "issuer_unknown" });
   if (!isFor(aud, issuer.audience, expected.bases)) return err({ reason: "audience_mismatch" });
-  const times = withinTimes(read.data, expected.at, externalLifetimeSecondsMax);
+  const times = withinTimes(read, expected.at, externalLifetimeSecondsMax);
   if (!times.ok) return times;
   // Without any `cnf` the client's entry decides if the token may be used. An empty or unknown `cnf` does
   // not count as "none".
@@ -100,26 +115,26 @@ function readMapped(
 ): Result<Mapped, AccessTokenRefusal> {
   const { client = "client_id", patient = "patient", fhirUser = "fhirUser", scope = "scope" } = issuer.claims;
   // RFC 9068 §2.2 has `client_id`; issuers that grew out of OpenID Connect say `azp`.
-  const named = claimName.safeParse(
+  const named = claimName(
     claimAt(claims, client) ?? (issuer.claims.client === undefined ? claimAt(claims, "azp") : undefined),
   );
-  if (!named.success) return malformed("client");
-  const context = z.optional(patientId).safeParse(claimAt(claims, patient));
-  if (!context.success) return malformed("patient");
-  const user = z.optional(claimName).safeParse(claimAt(claims, fhirUser));
-  if (!user.success) return malformed("fhirUser");
-  const tokens = scopeTokens.safeParse(claimAt(claims, scope));
-  const scopes = tokens.success ? parseEnforceableScopes(tokens.data) : tokens;
-  if (!("value" in scopes)) return malformed("scope");
+  if (named instanceof Misfit) return malformed("client");
+  const context = optional(patientId)(claimAt(claims, patient));
+  if (context instanceof Misfit) return malformed("patient");
+  const user = optional(claimName)(claimAt(claims, fhirUser));
+  if (user instanceof Misfit) return malformed("fhirUser");
+  const tokens = scopeTokens(claimAt(claims, scope));
+  const scopes = tokens instanceof Misfit ? undefined : parseEnforceableScopes(tokens);
+  if (scopes?.ok !== true) return malformed("scope");
   const why = readPurposes(claims, issuer.purpose);
   if (why === undefined) return malformed("purpose");
   return ok({
-    client: named.data,
+    client: named,
     scopes: scopes.value.scopes,
     purposes: why,
-    patient: context.data,
-    user: user.data,
-    personName: claimName.safeParse(claims["name"]).data,
+    patient: context,
+    user,
+    personName: fitting(claimName(claims["name"])),
     patientIsUser: issuer.claims.patientIsUser === true,
   });
 }
@@ -131,13 +146,13 @@ function readPurposes(
 ): readonly Purpose[] | undefined {
   if ("fixed" in purpose) return purpose.fixed;
   const claim = claimAt(claims, purpose.claim);
-  return claim === undefined ? [] : purposes.safeParse(claim).data;
+  return claim === undefined ? [] : fitting(purposes(claim));
 }
 
 function words(text: string): string[] {
   return text.split(" ");
 }
 
-/** Names the claim as the registry or the token does; never its value. */
+/** Names the claim as the registry does; never its value. */
 const malformed = (claim: string): Result<never, AccessTokenRefusal> =>
   err({ reason: "claim_malformed", claim });

@@ -1,4 +1,4 @@
-import * as z from "zod/mini";
+import { fitting, mapped, objectOf, passing, textOf } from "#kernel/value-shape";
 
 const openId = "/.well-known/openid-configuration";
 const oauth = "/.well-known/oauth-authorization-server";
@@ -28,13 +28,16 @@ export interface IssuerMetadata {
   readonly jwksUri: string;
 }
 
-const metadata = z.object({
-  issuer: z.string(),
-  jwks_uri: z.url({ protocol: /^https$/u }).check(z.maxLength(2_048)),
-});
+const metadata = mapped(
+  objectOf({ issuer: textOf(), jwks_uri: passing(textOf(1, 2_048), isHttpsUrl) }),
+  ({ issuer, jwks_uri: jwksUri }): IssuerMetadata => ({ issuer, jwksUri }),
+);
 
 /** RFC 8414 §2. Undefined for a document that is no metadata. */
 export function readMetadata(document: unknown): IssuerMetadata | undefined {
-  const read = metadata.safeParse(document);
-  return read.success ? { issuer: read.data.issuer, jwksUri: read.data.jwks_uri } : undefined;
+  return fitting(metadata(document));
+}
+
+function isHttpsUrl(text: string): boolean {
+  return /^https:\/\/\S+$/iu.test(text) && URL.canParse(text);
 }

@@ -1,5 +1,5 @@
-import * as z from "zod/mini";
 import { epochSeconds, instant, type Instant } from "#kernel/clock";
+import { Misfit, objectOf, optional, textOf } from "#kernel/value-shape";
 import { err, ok, type Result } from "#kernel/result";
 import type { Secret } from "#kernel/secret";
 import { sha256Base64url } from "#identity/jose/base64url";
@@ -84,19 +84,19 @@ export function readProofKey({ typ, alg, crit, jwk }: CompactJws["header"]): Res
     return err({ reason: "proof_algorithm_not_allowed" });
   // RFC 7515 §4.1.11: no extension is understood here
   if (crit !== undefined) return err({ reason: "proof_critical_header_not_supported" });
-  const key = publicJwk.safeParse(jwk); // strict: a private member is refused like any unknown member
-  return key.success ? ok(key.data) : err({ reason: "proof_key_unusable" });
+  const key = publicJwk(jwk); // strict: a private member is refused like any unknown member
+  return key instanceof Misfit ? err({ reason: "proof_key_unusable" }) : ok(key);
 }
 
-const claimsSchema = z.object({
+const proofClaims = objectOf({
   jti: claimName,
-  htm: z.string().check(z.minLength(1), z.maxLength(32)),
-  htu: z.string().check(z.minLength(1), z.maxLength(2_048)),
+  htm: textOf(1, 32),
+  htu: textOf(1, 2_048),
   iat: claimSeconds,
-  exp: z.optional(claimSeconds),
-  nbf: z.optional(claimSeconds),
-  ath: z.optional(z.string().check(z.length(43))),
-  nonce: z.optional(z.string().check(z.maxLength(256))),
+  exp: optional(claimSeconds),
+  nbf: optional(claimSeconds),
+  ath: optional(textOf(43, 43)),
+  nonce: optional(textOf(0, 256)),
 });
 
 /** The facts still needed after key and claims are checked: the proof's id and time, and its nonce. */
@@ -111,9 +111,9 @@ export async function readDpopProof(
   claims: unknown,
   expected: ProofExpectation,
 ): Promise<Result<ReadProof, ProofRefusal>> {
-  const read = claimsSchema.safeParse(claims);
-  if (!read.success) return err({ reason: "proof_malformed" });
-  const { jti, htm, htu, iat, exp, nbf, ath, nonce } = read.data;
+  const read = proofClaims(claims);
+  if (read instanceof Misfit) return err({ reason: "proof_malformed" });
+  const { jti, htm, htu, iat, exp, nbf, ath, nonce } = read;
 
   // RFC 9110 §9.1: methods are case-sensitive
   if (htm !== expected.method) return err({ reason: "proof_method_mismatch" });

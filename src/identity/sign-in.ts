@@ -1,9 +1,17 @@
 import * as z from "zod/mini";
 import { epochSeconds, type Instant } from "#kernel/clock";
+import { arrayOf, integerIn, Misfit, objectOf, optional, withDefault } from "#kernel/value-shape";
 import { err, ok, type Result } from "#kernel/result";
 import type { Secret } from "#kernel/secret";
 import { boundTo, type Binding } from "./binding.ts";
-import { aheadSecondsMax, claimName, commonClaims, withinTimes, type AccessTokenRefusal } from "./token.ts";
+import {
+  aheadSecondsMax,
+  claimName,
+  commonClaims,
+  malformedClaim,
+  withinTimes,
+  type AccessTokenRefusal,
+} from "./token.ts";
 
 /**
  * One hour, as for further tokens of external issuers. The operator's demand limits the age of the sign-in
@@ -63,11 +71,11 @@ export interface SignInVerifier {
   verify(token: Secret, issuer: string, at: Instant): Promise<Result<SignIn, AccessTokenRefusal>>;
 }
 
-const claimsSchema = z.object({
+const signInClaims = objectOf({
   ...commonClaims,
-  acr: z.optional(claimName),
-  amr: z._default(z.array(claimName).check(z.maxLength(32)), []),
-  auth_time: z.optional(z.int().check(z.nonnegative(), z.maximum(253_402_300_799))),
+  acr: optional(claimName),
+  amr: withDefault(arrayOf(claimName, 0, 32), []),
+  auth_time: optional(integerIn(0, 253_402_300_799)),
 });
 
 interface Expectation {
@@ -82,13 +90,12 @@ export function readSignIn(
   claims: unknown,
   { issuer, audience, at }: Expectation,
 ): Result<Omit<SignIn, "keyId">, AccessTokenRefusal> {
-  const read = claimsSchema.safeParse(claims);
-  if (!read.success)
-    return err({ reason: "claim_malformed", claim: String(read.error.issues[0]?.path[0] ?? "") });
-  const { iss, sub, jti, aud, cnf, acr, amr, auth_time: authTime } = read.data;
+  const read = signInClaims(claims);
+  if (read instanceof Misfit) return malformedClaim(read);
+  const { iss, sub, jti, aud, cnf, acr, amr, auth_time: authTime } = read;
   if (iss !== issuer) return err({ reason: "issuer_unknown" });
   if (!aud.includes(audience)) return err({ reason: "audience_mismatch" });
-  const times = withinTimes(read.data, at, lifetimeSecondsMax);
+  const times = withinTimes(read, at, lifetimeSecondsMax);
   if (!times.ok) return times;
   const binding = boundTo(cnf); // any finder of an unbound token could use it
   if (!binding.ok) return binding;

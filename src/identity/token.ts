@@ -1,6 +1,19 @@
-import * as z from "zod/mini";
 import { epochSeconds, instant, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
+import {
+  anything,
+  arrayOf,
+  eitherOf,
+  mapped,
+  Misfit,
+  mustFit,
+  numberIn,
+  objectOf,
+  optional,
+  recordOf,
+  textLike,
+  textOf,
+} from "#kernel/value-shape";
 import { boundTo, type Binding, type BindingRefusal, type Unbound } from "./binding.ts";
 import type { SignatureRefusal } from "#identity/jose/compact-jws";
 import { purposePattern, type Purpose } from "./purpose.ts";
@@ -63,9 +76,9 @@ export function isAccessTokenType(typ: unknown): boolean {
 }
 
 /** Seconds since 1970, up to the year 9999. */
-export const claimSeconds = z.number().check(z.nonnegative(), z.maximum(253_402_300_799));
+export const claimSeconds = numberIn(0, 253_402_300_799);
 /** An issuer, a subject, an audience, an id. */
-export const claimName = z.string().check(z.minLength(1), z.maxLength(256));
+export const claimName = textOf(1, 256);
 
 /**
  * The claims that have the same name in every access token, for any issuer (RFC 9068 §2.2, RFC 7800 §3.1).
@@ -74,25 +87,28 @@ export const commonClaims = {
   iss: claimName,
   sub: claimName,
   jti: claimName,
-  aud: z.union([
-    z.pipe(
-      claimName,
-      z.transform((only) => [only]),
-    ),
-    z.array(claimName).check(z.minLength(1), z.maxLength(16)),
-  ]),
+  aud: eitherOf(
+    mapped(claimName, (only) => [only]),
+    arrayOf(claimName, 1, 16),
+  ),
   exp: claimSeconds,
   iat: claimSeconds,
-  nbf: z.optional(claimSeconds),
-  cnf: z.optional(z.record(z.string(), z.unknown())),
+  nbf: optional(claimSeconds),
+  cnf: optional(recordOf(anything)),
 };
 
-const claimsSchema = z.object({
+const tokenClaims = objectOf({
   ...commonClaims,
   client_id: claimName,
-  scope: z.string().check(z.minLength(1), z.maxLength(4_096)),
-  purpose_of_use: z.array(z.string().check(z.regex(purposePattern))).check(z.minLength(1), z.maxLength(16)),
+  scope: textOf(1, 4_096),
+  purpose_of_use: arrayOf(textLike(purposePattern), 1, 16),
 });
+
+/** Names the claim of a problem; never its value. */
+export const malformedClaim = ({
+  path,
+}: Misfit): Result<never, AccessTokenRefusal & { reason: "claim_malformed" }> =>
+  err({ reason: "claim_malformed", claim: String(path[0] ?? "") });
 
 export interface TokenExpectation {
   readonly issuer: string;
@@ -107,16 +123,15 @@ export function readAccessToken(
   claims: unknown,
   expected: TokenExpectation,
 ): Result<AccessToken, AccessTokenRefusal> {
-  const read = claimsSchema.safeParse(claims);
-  if (!read.success)
-    return err({ reason: "claim_malformed", claim: String(read.error.issues[0]?.path[0] ?? "") });
-  const { iss, sub, client_id, jti, aud, exp, scope, purpose_of_use } = read.data;
+  const read = tokenClaims(claims);
+  if (read instanceof Misfit) return malformedClaim(read);
+  const { iss, sub, client_id, jti, aud, exp, scope, purpose_of_use } = read;
 
   if (iss !== expected.issuer) return err({ reason: "issuer_unknown" });
   if (!aud.includes(expected.audience)) return err({ reason: "audience_mismatch" });
-  const times = withinTimes(read.data, expected.at, expected.lifetimeSecondsMax);
+  const times = withinTimes(read, expected.at, expected.lifetimeSecondsMax);
   if (!times.ok) return times;
-  const binding = boundTo(read.data.cnf);
+  const binding = boundTo(read.cnf);
   if (!binding.ok) return binding;
 
   const scopes = parseScopes(scope);
@@ -143,10 +158,10 @@ export interface Times {
   readonly nbf?: number | undefined;
 }
 
-const timesSchema = z.object({ exp: claimSeconds, iat: claimSeconds, nbf: z.optional(claimSeconds) });
+const claimTimes = objectOf({ exp: claimSeconds, iat: claimSeconds, nbf: optional(claimSeconds) });
 
 /** The times of claims that were read as a token before. Throws for further claims. */
-export const timesOf = (claims: Readonly<Record<string, unknown>>): Times => timesSchema.parse(claims);
+export const timesOf = (claims: Readonly<Record<string, unknown>>): Times => mustFit(claimTimes(claims));
 
 export type TimesRefusal = {
   readonly reason: "token_expired" | "token_not_yet_valid" | "token_lifetime_too_long";

@@ -1,5 +1,5 @@
-import * as z from "zod/mini";
 import type { Instant } from "#kernel/clock";
+import { integerIn, mustFit, numberIn, optional, strictObjectOf, textOf } from "#kernel/value-shape";
 import type { Quota } from "./quota.ts";
 
 /**
@@ -53,25 +53,25 @@ export interface LeaseAnswer {
   readonly denyMilliseconds?: number;
 }
 
-const count = z.int().check(z.minimum(0), z.maximum(1_000_000_000));
-const name = z.string().check(z.minLength(1), z.maxLength(128));
-const schema = z.strictObject({
+const count = integerIn(0, 1_000_000_000);
+const name = textOf(1, 128);
+const shape = strictObjectOf({
   id: name,
   holder: name,
   key: name,
-  quota: z.strictObject({
+  quota: strictObjectOf({
     requests: count,
-    windowSeconds: z.int().check(z.minimum(1), z.maximum(31 * 86_400)),
-    revision: z.int().check(z.minimum(0)),
+    windowSeconds: integerIn(1, 31 * 86_400),
+    revision: integerIn(0, Infinity),
   }),
   want: count,
   need: count,
   returned: count,
-  incarnation: z.optional(name),
-  windowStart: z.optional(z.number()),
+  incarnation: optional(name),
+  windowStart: optional(numberIn()),
 });
 
 /** Throws for a call that no caller of ours makes. */
 export function readLeaseCall(call: unknown): LeaseCall {
-  return schema.parse(call) as LeaseCall; // the schema's shape, with the brand of an Instant
+  return mustFit(shape(call)) as LeaseCall; // that shape, with the brand of an Instant
 }

@@ -1,12 +1,14 @@
 import * as z from "zod";
 import type { AssertionProfile } from "#identity/assertion";
-import { publicJwks, tokenAlgorithms } from "#identity/jose/jwk";
+import { keysMax, keyTypes, publicJwks, tokenAlgorithms } from "#identity/jose/jwk";
+import { privateMembers } from "#identity/jose/private-keys";
 import { breakGlassDemand } from "#identity/break-glass-demand";
 import { purposePattern } from "#identity/purpose";
 import { sha256Form } from "#kernel/encoded";
 import { parameterName, typeName } from "#fhir/r4/names";
 import { isStorageBase, originTimeoutSecondsMax, typeInteractions } from "#fhir/origin";
 import { regions } from "#kernel/region";
+import { Misfit } from "#kernel/value-shape";
 
 export const slug = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/u);
 const id = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/u);
@@ -113,10 +115,39 @@ const signInEndpoints = z.strictObject({
     .meta({ description: "The scopes that an app may request; published unchanged." }),
 });
 
+/** `publicJwks` reads a key set; the keywords are for the published schema alone. */
+const keySet = (z.unknown() as z.ZodType<unknown, { keys: Readonly<Record<string, unknown>>[] }>)
+  .transform((value, { issues }) => {
+    const read = publicJwks(value);
+    if (!(read instanceof Misfit)) return read;
+    issues.push({ code: "custom", message: read.problem, path: [...read.path], input: value });
+    return z.NEVER;
+  })
+  .meta({
+    type: "object",
+    properties: {
+      keys: {
+        minItems: 1,
+        maxItems: keysMax,
+        type: "array",
+        items: {
+          type: "object",
+          properties: {
+            kty: { type: "string", enum: keyTypes },
+            ...Object.fromEntries(privateMembers.map((name) => [name, { not: {} }])),
+          },
+          required: ["kty"],
+          additionalProperties: {},
+        },
+      },
+    },
+    required: ["keys"],
+  });
+
 const issuer = z.strictObject({
   iss: httpsUrl.regex(/^[^?#@\s]*$/u).meta({ description: "The issuer's `iss`, exactly as in its tokens." }),
   jwks: z
-    .optional(publicJwks)
+    .optional(keySet)
     .meta({ description: "The issuer's public keys; only these keys verify its tokens." }),
   jwksUri: serverUrl.optional().meta({
     description:
@@ -220,7 +251,7 @@ const client = z.strictObject({
   externalClientId: text
     .optional()
     .meta({ description: "The client's id at that issuer; only with auth external." }),
-  jwks: z.optional(publicJwks).meta({
+  jwks: z.optional(keySet).meta({
     description:
       "The client's public keys, for its assertions (auth private_key_jwt) and its signed requests.",
   }),

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { importJWK, type CryptoKey, type JWK } from "jose";
 import { afterAll, beforeAll, test } from "vitest";
 import { publicJwk } from "#identity/jose/jwk";
+import { mustFit } from "#kernel/value-shape";
 import { send, type Reply } from "../../cli/connection/mutual-tls.ts";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import type { Key } from "../support/credentials.ts";
@@ -37,7 +38,7 @@ beforeAll(async () => {
   key = {
     alg: "ES256",
     privateKey: (await importJWK(jwk)) as CryptoKey,
-    jwk: publicJwk.parse(publicHalf(jwk)),
+    jwk: mustFit(publicJwk(publicHalf(jwk))),
   }; // no shared secret
   certificate = await certificateFor(phylax, "unsigned-asker");
   const client = {

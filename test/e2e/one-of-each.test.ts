@@ -11,6 +11,7 @@ import { afterAll, beforeAll, test } from "vitest";
 import type { AuditEvent } from "#audit/event";
 import { r4ResourceTypes } from "#fhir/r4/elements";
 import { publicJwk } from "#identity/jose/jwk";
+import { mustFit } from "#kernel/value-shape";
 import { send, type Reply, type Sending } from "../../cli/connection/mutual-tls.ts";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { publicHalf } from "../../sandbox/keys.ts";
@@ -712,7 +713,7 @@ test("signed requests and answers: both pass the independent verifier, and an un
   const key = {
     alg: "ES256",
     privateKey: (await importJWK(jwk)) as CryptoKey,
-    jwk: publicJwk.parse(publicHalf(jwk)),
+    jwk: mustFit(publicJwk(publicHalf(jwk))),
   } as const; // no shared secret
   const document = async (url: string) =>
     JSON.parse((await send(phylax.dev, undefined, url)).text) as Readonly<Record<string, unknown>>;

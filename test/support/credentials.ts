@@ -4,6 +4,7 @@ import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWTPayload } 
 import type { Certificate } from "#identity/certificate/certificate";
 import type { ClientRecord } from "#identity/client";
 import { publicJwk, type Algorithm, type PublicJwk } from "#identity/jose/jwk";
+import { mustFit } from "#kernel/value-shape";
 import { instant } from "#kernel/clock";
 import { rememberSecret } from "./secrets-made.ts";
 
@@ -24,7 +25,7 @@ export interface Key {
 export async function newKey(alg: Algorithm, kid: string): Promise<Key> {
   const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true });
   rememberSecret((await exportJWK(privateKey)).d);
-  return { alg, privateKey, jwk: publicJwk.parse({ ...(await exportJWK(publicKey)), kid }) };
+  return { alg, privateKey, jwk: mustFit(publicJwk({ ...(await exportJWK(publicKey)), kid })) };
 }
 
 /** Signs claims. `header` adds members to the header or removes `alg` and `kid` from it. */

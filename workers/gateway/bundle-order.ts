@@ -9,7 +9,6 @@ import "#policy/view/invariants";
 import "#fhir/r4/structure.gen";
 import "#entrypoint/client-refusals";
 import "structured-headers";
-import "zod/mini";
 import "#policy/sensitivity/sensitivity.gen";
 import "#phi/origin-patterns";
 import "#policy/sensitivity/referred-labels";

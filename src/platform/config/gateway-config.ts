@@ -1,4 +1,5 @@
 import { publicJwks, type PublicJwk } from "#identity/jose/jwk";
+import { mustFit } from "#kernel/value-shape";
 import { Secret } from "#kernel/secret";
 import { allowedPlaces, type PlaceVariables } from "./allowed-places.ts";
 import { ConfigError } from "./config-error.ts";
@@ -93,7 +94,7 @@ export function httpsOrigin(key: string, text: string): string {
 function keySet(key: string, text: string): readonly PublicJwk[] {
   if (text === "") return [];
   try {
-    return publicJwks.parse(JSON.parse(text)).keys;
+    return mustFit(publicJwks(JSON.parse(text))).keys;
   } catch {
     throw new ConfigError(key, "a JWKS of public keys");
   }

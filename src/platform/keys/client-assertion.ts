@@ -1,25 +1,34 @@
-import * as z from "zod/mini";
 import { epochSeconds, type Instant } from "#kernel/clock";
 import { publicJwk, type Algorithm, type PublicJwk } from "#identity/jose/jwk";
 import type { Secret } from "#kernel/secret";
+import {
+  arrayOf,
+  eitherOf,
+  literalOf,
+  mapped,
+  mustFit,
+  objectOf,
+  optional,
+  textOf,
+  variantOf,
+  withDefault,
+  type ShapedValue,
+} from "#kernel/value-shape";
 import { importKey } from "./import-key.ts";
 import { signJws } from "./sign-jws.ts";
 
 // FAPI 2.0 §5.3.3.1: the shortest life that clocks and networks allow.
 const lifetimeSeconds = 60;
 
-const common = {
-  kid: z.optional(z.string().check(z.minLength(1), z.maxLength(256))),
-  d: z.string().check(z.minLength(1)),
-};
-const text = z.string().check(z.minLength(1));
-const privateJwk = z.discriminatedUnion("kty", [
-  z.object({ ...common, kty: z.literal("EC"), crv: z.enum(["P-256", "P-384"]), x: text, y: text }),
-  z.object({ ...common, kty: z.literal("OKP"), crv: z.literal("Ed25519"), x: text }),
-  z.object({
+const text = textOf(1);
+const common = { kid: optional(textOf(1, 256)), d: text };
+const privateJwk = variantOf("kty", {
+  EC: objectOf({ ...common, kty: literalOf(["EC"]), crv: literalOf(["P-256", "P-384"]), x: text, y: text }),
+  OKP: objectOf({ ...common, kty: literalOf(["OKP"]), crv: literalOf(["Ed25519"]), x: text }),
+  RSA: objectOf({
     ...common,
-    kty: z.literal("RSA"),
-    alg: z._default(z.enum(["PS256", "RS384"]), "PS256"),
+    kty: literalOf(["RSA"]),
+    alg: withDefault(literalOf(["PS256", "RS384"]), "PS256"),
     n: text,
     e: text,
     p: text,
@@ -28,7 +37,7 @@ const privateJwk = z.discriminatedUnion("kty", [
     dq: text,
     qi: text,
   }),
-]);
+});
 
 export interface AssertionContent {
   readonly clientId: string;
@@ -80,33 +89,29 @@ export const publicKeysOf = (key: Secret): readonly PublicJwk[] =>
   parse(key).map(({ jwk, kid, algorithm }) => {
     const { d: _private, ...shown } = jwk;
     const members = Object.entries(shown).filter(([name]) => publicMembers.has(name));
-    return publicJwk.parse({
-      ...Object.fromEntries(members),
-      ...(kid !== undefined && { kid }),
-      alg: algorithm,
-      use: "sig",
-    });
+    return mustFit(
+      publicJwk({
+        ...Object.fromEntries(members),
+        ...(kid !== undefined && { kid }),
+        alg: algorithm,
+        use: "sig",
+      }),
+    );
   });
 
 const publicMembers: ReadonlySet<string> = new Set(["kty", "crv", "x", "y", "n", "e"]);
 
-const privateKeys = z.union([
-  z.pipe(
-    privateJwk,
-    z.transform((one): [PrivateJwk, ...PrivateJwk[]] => [one]),
-  ),
-  z.pipe(
-    z.object({ keys: z.array(privateJwk).check(z.minLength(1), z.maxLength(4)) }),
-    // minLength demands the first
-    z.transform(({ keys }) => keys as [PrivateJwk, ...PrivateJwk[]]),
-  ),
-]);
+const privateKeys = eitherOf(
+  mapped(privateJwk, (one): [PrivateJwk, ...PrivateJwk[]] => [one]),
+  // the shape demands the first
+  mapped(objectOf({ keys: arrayOf(privateJwk, 1, 4) }), ({ keys }) => keys as [PrivateJwk, ...PrivateJwk[]]),
+);
 
-type PrivateJwk = z.infer<typeof privateJwk>;
+type PrivateJwk = ShapedValue<typeof privateJwk>;
 
 function parse(key: Secret) {
   try {
-    const [first, ...others] = privateKeys.parse(JSON.parse(key.reveal()));
+    const [first, ...others] = mustFit(privateKeys(JSON.parse(key.reveal())));
     return [partsOf(first), ...others.map(partsOf)] as const;
   } catch {
     throw new Error(
@@ -120,7 +125,7 @@ function partsOf(read: PrivateJwk) {
   return { jwk, kid, algorithm: algorithmOf(read) };
 }
 
-function algorithmOf(jwk: z.infer<typeof privateJwk>): Algorithm {
+function algorithmOf(jwk: PrivateJwk): Algorithm {
   switch (jwk.kty) {
     case "EC":
       return jwk.crv === "P-256" ? "ES256" : "ES384";

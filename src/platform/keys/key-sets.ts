@@ -2,6 +2,7 @@ import { isMetadataUrl, readMetadata, type IssuerMetadata } from "#identity/issu
 import { publicJwks, type PublicJwk } from "#identity/jose/jwk";
 import type { KeySets } from "#identity/ports";
 import { instant, type Instant } from "#kernel/clock";
+import { fitting } from "#kernel/value-shape";
 import { serverPatienceMilliseconds, type AskServer } from "#platform/ask-server";
 import { FetchedCopies, type Fetched, type FetchingPlace } from "#platform/fetched-copies";
 import { isPublicKey } from "./public-key.ts";
@@ -58,10 +59,9 @@ export function keySets(ask: AskServer, place: FetchingPlace): KeySets {
 
 /** Reads a whole key set or nothing, as at load: a set with a private or a broken key is invalid. */
 async function readKeys(document: unknown): Promise<readonly PublicJwk[]> {
-  const read = publicJwks.safeParse(document);
-  // zod's message would name its members
-  if (!read.success) throw new Error("a fetched key set is not valid");
-  for (const key of read.data.keys)
+  const read = fitting(publicJwks(document));
+  if (read === undefined) throw new Error("a fetched key set is not valid");
+  for (const key of read.keys)
     if (!(await isPublicKey(key))) throw new Error("a fetched key set has an invalid key");
-  return read.data.keys;
+  return read.keys;
 }

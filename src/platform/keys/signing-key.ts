@@ -1,7 +1,16 @@
-import * as z from "zod/mini";
 import { publicJwk, type PublicJwk } from "#identity/jose/jwk";
 import { thumbprint } from "#identity/jose/thumbprint";
 import type { Secret } from "#kernel/secret";
+import {
+  literalOf,
+  mustFit,
+  objectOf,
+  optional,
+  textLike,
+  textOf,
+  variantOf,
+  type ShapedValue,
+} from "#kernel/value-shape";
 import { importKey } from "./import-key.ts";
 
 /** A signing key, and the public facts for checking its signatures. */
@@ -12,26 +21,16 @@ export interface SigningKey {
   readonly publicJwk: PublicJwk;
 }
 
+const part = textOf(43, 43);
 const common = {
   // Printable ASCII, as required for `keyid` of a signature (RFC 9421 §2.3, RFC 9651 §3.3.3).
-  kid: z.optional(z.string().check(z.regex(/^[\x20-\x7e]{1,256}$/u))),
-  d: z.string().check(z.length(43)),
+  kid: optional(textLike(/^[\x20-\x7e]{1,256}$/u)),
+  d: part,
 };
-const privateJwk = z.discriminatedUnion("kty", [
-  z.object({
-    ...common,
-    kty: z.literal("EC"),
-    crv: z.literal("P-256"),
-    x: z.string().check(z.length(43)),
-    y: z.string().check(z.length(43)),
-  }),
-  z.object({
-    ...common,
-    kty: z.literal("OKP"),
-    crv: z.literal("Ed25519"),
-    x: z.string().check(z.length(43)),
-  }),
-]);
+const privateJwk = variantOf("kty", {
+  EC: objectOf({ ...common, kty: literalOf(["EC"]), crv: literalOf(["P-256"]), x: part, y: part }),
+  OKP: objectOf({ ...common, kty: literalOf(["OKP"]), crv: literalOf(["Ed25519"]), x: part }),
+});
 
 /**
  * Reads a private JWK and imports it at most once in each isolate. Throws for an invalid JWK without showing
@@ -49,16 +48,16 @@ export function signingKey(text: Secret): () => Promise<SigningKey> {
       algorithm,
       kid: name,
       privateKey,
-      publicJwk: publicJwk.parse({ ...shown, kid: name, alg: algorithm, use: "sig" }),
+      publicJwk: mustFit(publicJwk({ ...shown, kid: name, alg: algorithm, use: "sig" })),
     };
     settled = key;
     return key;
   };
 }
 
-function parse(text: Secret): z.infer<typeof privateJwk> {
+function parse(text: Secret): ShapedValue<typeof privateJwk> {
   try {
-    return privateJwk.parse(JSON.parse(text.reveal()));
+    return mustFit(privateJwk(JSON.parse(text.reveal())));
   } catch {
     // a cause would quote the key
     throw new Error("a signing key is not a private JWK of kty EC (P-256) or OKP (Ed25519)");

@@ -1,7 +1,7 @@
-import * as z from "zod/mini";
 import type { OriginEntry } from "#registry/state";
 import { instant, type Clock } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
+import { Misfit, numberIn, objectOf, passing, textLike, withDefault } from "#kernel/value-shape";
 import { serverPatienceMilliseconds, type AskServer, type ServerQuestion } from "#platform/ask-server";
 import { FetchedCopies, type Fetched, type FetchingPlace } from "#platform/fetched-copies";
 import { basicCredentials } from "#platform/keys/basic-credentials";
@@ -33,11 +33,14 @@ const intervalMilliseconds = 5_000;
 // RFC 6749 §5.1 only recommends that the answer states a lifetime.
 const livesSeconds = 60;
 
-const answer = z.object({
+const answer = objectOf({
   // RFC 6750 §2.1: the characters that a header can hold
-  access_token: z.string().check(z.maxLength(8_192), z.regex(/^[A-Za-z0-9._~+/-]+=*$/u)),
-  token_type: z.string().check(z.regex(/^bearer$/iu)),
-  expires_in: z._default(z.number().check(z.positive(), z.maximum(86_400)), livesSeconds),
+  access_token: passing(textLike(/^[A-Za-z0-9._~+/-]+=*$/u), ({ length }) => length <= 8_192),
+  token_type: textLike(/^bearer$/iu),
+  expires_in: withDefault(
+    passing(numberIn(0, 86_400), (seconds) => seconds > 0),
+    livesSeconds,
+  ),
 });
 
 /**
@@ -58,10 +61,9 @@ export function originTokens(ask: AskServer, place: FetchingPlace): OriginTokens
         JSON.stringify(credentials),
         async (at): Promise<Fetched<Secret>> => {
           const question = await tokenQuestion(credentials, await currentValue(secret), place.clock);
-          const read = answer.safeParse(await ask({ ...question, certified }));
-          // zod's message could quote it
-          if (!read.success) throw new Error("a token endpoint gave no bearer token");
-          const { access_token: token, expires_in: lives } = read.data;
+          const read = answer(await ask({ ...question, certified }));
+          if (read instanceof Misfit) throw new Error("a token endpoint gave no bearer token");
+          const { access_token: token, expires_in: lives } = read;
           return {
             value: new Secret(token),
             freshUntil: instant(at + lives * 750),

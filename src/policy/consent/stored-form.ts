@@ -1,5 +1,18 @@
-import * as z from "zod/mini";
 import { canonicalJson } from "#kernel/canonical-json";
+import {
+  arrayOf,
+  eitherOf,
+  fitting,
+  booleanValue,
+  literalOf,
+  mapped,
+  type Misfit,
+  numberIn,
+  optional,
+  strictObjectOf,
+  textOf,
+  type ValueShape,
+} from "#kernel/value-shape";
 import { unclear, type ConsentRules, type Provision } from "./consent.ts";
 
 /*
@@ -9,79 +22,77 @@ import { unclear, type ConsentRules, type Provision } from "./consent.ts";
 
 const version = 1;
 
-const instantAt = z.nullable(z.number()); // null: the Period has no such bound
-const bounds = z.pipe(
-  z.array(instantAt).check(z.length(2)),
-  z.transform(([from, until]) => [from ?? -Infinity, until ?? Infinity] as const),
+const orNull = <T>(shape: ValueShape<T>) => eitherOf(literalOf([null]), shape);
+// null: the Period has no such bound
+const bounds = mapped(
+  arrayOf(orNull(numberIn()), 2, 2),
+  ([from, until]) => [from ?? -Infinity, until ?? Infinity] as const,
 );
-const span = z.strictObject({ utc: bounds, local: bounds, isZoned: z.boolean() });
-const effect = z.enum(["permit", "deny"]);
-const party = z.union([
-  z.strictObject({ reference: z.string(), identifier: z.exactOptional(z.string()) }),
-  z.strictObject({ identifier: z.string() }),
-]);
-const list = <T extends z.ZodMiniType>(item: T) => z.exactOptional(z.array(z.nullable(item)));
+const span = strictObjectOf({ utc: bounds, local: bounds, isZoned: booleanValue });
+const effect = literalOf(["permit", "deny"]);
+const party = eitherOf(
+  strictObjectOf({ reference: textOf(), identifier: optional(textOf()) }),
+  strictObjectOf({ identifier: textOf() }),
+);
+const list = <T>(item: ValueShape<T>) => optional(arrayOf(orNull(item)));
 
-const frame = z.strictObject({
-  period: z.exactOptional(z.nullable(span)),
-  purposes: list(z.string()),
-  actions: list(z.enum(["read", "write", "none"])),
+const frame = strictObjectOf({
+  period: optional(orNull(span)),
+  purposes: list(textOf()),
+  actions: list(literalOf(["read", "write", "none"])),
   recipients: list(party),
   holders: list(party),
-  hasOtherActors: z.exactOptional(z.literal(true)),
+  hasOtherActors: optional(literalOf([true])),
 });
-const limits = z.strictObject({
-  dataPeriod: z.exactOptional(z.nullable(span)),
+const limits = strictObjectOf({
+  dataPeriod: optional(orNull(span)),
   labels: list(
-    z.union([
-      z.strictObject({ level: z.number() }),
-      z.strictObject({ sensitivity: z.string() }),
-      z.strictObject({ label: z.string() }),
-    ]),
+    eitherOf(
+      strictObjectOf({ level: numberIn() }),
+      strictObjectOf({ sensitivity: textOf() }),
+      strictObjectOf({ label: textOf() }),
+    ),
   ),
-  types: list(z.union([z.strictObject({ type: z.string() }), z.strictObject({ profile: z.string() })])),
-  codes: list(z.string()),
+  types: list(eitherOf(strictObjectOf({ type: textOf() }), strictObjectOf({ profile: textOf() }))),
+  codes: list(textOf()),
   data: list(
-    z.strictObject({
-      meaning: z.enum(["instance", "related", "dependents", "authoredby"]),
-      reference: z.string(),
+    strictObjectOf({
+      meaning: literalOf(["instance", "related", "dependents", "authoredby"]),
+      reference: textOf(),
     }),
   ),
 });
-const provision: z.ZodMiniType<Provision> = z.strictObject({
-  path: z.string(),
-  effect: z.nullable(effect),
-  specificity: z.number(),
-  isUnclear: z.boolean(),
+const provision: ValueShape<Provision> = strictObjectOf({
+  path: textOf(),
+  effect: orNull(effect),
+  specificity: numberIn(),
+  isUnclear: booleanValue,
   frame: frame,
   limits: limits,
-  get exceptions() {
-    return z.array(provision);
-  },
+  exceptions: arrayOf((nested): Provision | Misfit => provision(nested)),
 });
-const storedRules = z.strictObject({
-  isActive: z.boolean(),
-  unclear: z.exactOptional(z.string()),
-  api: z.exactOptional(z.enum(["payer-to-payer", "provider-access", "both"])),
-  given: z.exactOptional(span),
-  standsForUnread: z.exactOptional(z.literal(true)),
-  readings: z.array(
-    z.strictObject({
+const storedRules = strictObjectOf({
+  isActive: booleanValue,
+  unclear: optional(textOf()),
+  api: optional(literalOf(["payer-to-payer", "provider-access", "both"])),
+  given: optional(span),
+  standsForUnread: optional(literalOf([true])),
+  readings: arrayOf(
+    strictObjectOf({
       root: provision,
-      outside: z.enum(["permit", "deny", "silent"]),
-      world: z.enum(["closed", "open"]),
+      outside: literalOf(["permit", "deny", "silent"]),
+      world: literalOf(["closed", "open"]),
     }),
   ),
 });
-const storedForm = z.strictObject({ v: z.literal(version), rules: storedRules });
+const storedForm = strictObjectOf({ v: literalOf([version]), rules: storedRules });
 
 /** The canonical text of the rules (RFC 8785; an infinite bound is null). Its SHA-256 names the Consent. */
 export const storedFormOf = (rules: ConsentRules): string => canonicalJson({ rules, v: version });
 
 /** The rules of a stored form; for a text that is not a form of this version, rules that deny every request. */
 export function readStoredForm(text: string): ConsentRules {
-  const read = storedForm.safeParse(parsed(text));
-  return read.success ? read.data.rules : { isActive: true, unclear: "stored form", readings: [] };
+  return fitting(storedForm(parsed(text)))?.rules ?? { isActive: true, unclear: "stored form", readings: [] };
 }
 
 function parsed(text: string): unknown {

@@ -75,7 +75,8 @@ test("T18: a new key proves tokens within half a minute, with or without a kid",
   expect(await prove(first), "the withdrawn key").toBe("key_unknown");
   publish({ keys: [first.jwk] });
   pass(30);
-  expect(await prove({ ...first, jwk: { ...first.jwk, kid: undefined } }, undefined)).toBe("proven");
+  const { kid: _name, ...unnamed } = first.jwk;
+  expect(await prove({ ...first, jwk: unnamed }, undefined)).toBe("proven");
 });
 
 test("T18: while the owner is down its keys are good for an hour, and then there is no verdict", async ({

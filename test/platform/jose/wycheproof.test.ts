@@ -4,6 +4,7 @@ import * as z from "zod";
 import { assertionRules } from "#identity/assertion";
 import { readJwsHeader } from "#identity/jose/compact-jws";
 import { publicJwk, publicJwks, type PublicJwk } from "#identity/jose/jwk";
+import { fitting } from "#kernel/value-shape";
 import { proveSignature } from "#platform/keys/verify-signature";
 
 const { algorithms } = assertionRules.smart; // the widest list that any signature here must fit
@@ -74,10 +75,10 @@ const suites: readonly Suite[] = [
 
 /** Key sets as the registry reads them: a set with a refused key is invalid. */
 function registered(material: unknown): readonly PublicJwk[] {
-  const set = publicJwks.safeParse(material);
-  if (set.success) return set.data.keys;
-  const one = publicJwk.safeParse(material);
-  return one.success ? [one.data] : [];
+  const set = fitting(publicJwks(material));
+  if (set !== undefined) return set.keys;
+  const one = fitting(publicJwk(material));
+  return one === undefined ? [] : [one];
 }
 
 test.for(suites)(
