@@ -11,25 +11,25 @@ const list = (...keys: readonly string[]): KeyList => {
 };
 const [old, next] = [key(), key()];
 const place = '["research","dua","main","cohort"]';
-const code = randomBytes(16).toString("hex");
+const batch = randomBytes(16).toString("hex");
 
 test("a data set opens under each listed key, and under no other key or name", ({ expect }) => {
   const wrapped = SealedNames.newKey(list(old), place);
-  const box = SealedNames.underKey(list(old), place, wrapped).sealName(code, "Patient/amara");
+  const box = SealedNames.underKey(list(old), place, wrapped).sealNames(batch, ["Patient/amara"]);
   for (const keys of [list(old, next), list(next, old)])
-    expect(SealedNames.underKey(keys, place, wrapped).openName(code, box)).toBe("Patient/amara");
+    expect(SealedNames.underKey(keys, place, wrapped).openNames(batch, box)).toEqual(["Patient/amara"]);
   const anew = SealedNames.wrappedAnew(list(next, old), place, wrapped);
-  expect(SealedNames.underKey(list(next), place, anew).openName(code, box)).toBe("Patient/amara");
+  expect(SealedNames.underKey(list(next), place, anew).openNames(batch, box)).toEqual(["Patient/amara"]);
   expect(() => SealedNames.underKey(list(next), place, wrapped)).toThrow("CODES_KEY");
   expect(() => SealedNames.underKey(list(old), `${place} `, wrapped)).toThrow("CODES_KEY");
 });
 
-test("a name opens at its own code alone, and no data set has another's hash of it", ({ expect }) => {
+test("names open at their own batch alone, and no data set has another's hash of it", ({ expect }) => {
   const made = () => SealedNames.underKey(list(old), place, SealedNames.newKey(list(old), place));
   const [one, two] = [made(), made()];
-  const box = one.sealName(code, "Patient/amara");
-  expect(() => one.openName(randomBytes(16).toString("hex"), box)).toThrow("does not open");
-  expect(() => two.openName(code, box)).toThrow("does not open");
+  const box = one.sealNames(batch, ["Patient/amara"]);
+  expect(() => one.openNames(randomBytes(16).toString("hex"), box)).toThrow("do not open");
+  expect(() => two.openNames(batch, box)).toThrow("do not open");
   expect(one.nameHash("Patient/amara")).toEqual(one.nameHash("Patient/amara"));
   expect(one.nameHash("Patient/amara")).not.toEqual(two.nameHash("Patient/amara"));
   expect(one.nameHash("Patient/amara")).not.toEqual(one.nameHash("Patient/amar"));

@@ -155,7 +155,7 @@ test("an ended data set has no code and no key in storage, and never begins agai
   const before = await stored(set);
   expect(await bookOf(set).end()).toBe(true);
   const after = await stored(set);
-  for (const part of ["code=", "name_hash="]) {
+  for (const part of ["code=", "name_hash=", "batch="]) {
     expect(before).toContain(part);
     expect(after).not.toContain(part);
   }

@@ -47,7 +47,7 @@ export class DataSetCodes extends DurableObject<DataSetCodesEnv> {
       const stored = this.#known() ?? this.#begin(dataSet);
       if (stored.wrapped === undefined) return ended;
       const sealed = this.#names(stored);
-      return ok(names.map((name) => this.#codeOf(name, sealed)));
+      return ok(this.#codesOf(names, sealed));
     });
   }
 
@@ -58,7 +58,7 @@ export class DataSetCodes extends DurableObject<DataSetCodesEnv> {
     if (stored === undefined) return ok(codes.map(() => null));
     if (stored.wrapped === undefined) return ended;
     const sealed = this.#names(stored);
-    return ok(codes.map((code) => (codeForm.test(code) ? this.#nameOf(code, sealed) : null)));
+    return ok(this.#namesOf(codes, sealed));
   }
 
   /**
@@ -69,6 +69,7 @@ export class DataSetCodes extends DurableObject<DataSetCodesEnv> {
     if (this.#known()?.wrapped === undefined) return false;
     this.ctx.storage.transactionSync(() => {
       this.#ask`DROP TABLE codes`;
+      this.#ask`DROP TABLE boxes`;
       this.#ask`UPDATE data_set SET salt = zeroblob(length(salt)), box = zeroblob(length(box)), ended = ${now()}`;
     });
     this.#sealed = undefined;
@@ -92,20 +93,45 @@ export class DataSetCodes extends DurableObject<DataSetCodesEnv> {
     log({ event: "data_set_ended", ...dataSet });
   }
 
-  #codeOf(name: string, sealed: SealedNames): string {
-    const hash = sealed.nameHash(name);
-    const [row] = this.#ask<{ code: ArrayBuffer }>`SELECT code FROM codes WHERE name_hash = ${hash}`;
-    if (row !== undefined) return Buffer.from(row.code).toString("hex");
-    const text = newId();
-    const code = Buffer.from(text, "hex");
-    this.#ask`INSERT INTO codes (code, name_hash, name) VALUES (${code}, ${hash}, ${sealed.sealName(text, name)})`;
-    return text;
+  /** The code of each name, by three statements, since each costs 30 µs. The names that have none are sealed together. */
+  #codesOf(names: readonly string[], sealed: SealedNames): readonly string[] {
+    const hashes = new Map(names.map((name) => [name, Buffer.from(sealed.nameHash(name)).toString("hex")]));
+    const rows = this.#ask<{ hash: string; code: string }>`
+      SELECT lower(hex(name_hash)) AS hash, lower(hex(code)) AS code FROM codes
+      WHERE name_hash IN (SELECT unhex(value) FROM json_each(${JSON.stringify([...hashes.values()])}))`;
+    const codes = new Map(rows.map(({ hash, code }) => [hash, code]));
+    const made = [...hashes]
+      .filter(([, hash]) => !codes.has(hash))
+      .map(([name, hash]) => ({ name, hash, code: newId() }));
+    for (const { hash, code } of made) codes.set(hash, code);
+    if (made.length > 0) {
+      const batch = newId();
+      const box = sealed.sealNames(
+        batch,
+        made.map(({ name }) => name),
+      );
+      this.#ask`INSERT INTO boxes (batch, box) VALUES (${Buffer.from(batch, "hex")}, ${box})`;
+      this.#ask`INSERT INTO codes (code, name_hash, batch, place)
+        SELECT unhex(value ->> 'code'), unhex(value ->> 'hash'), ${Buffer.from(batch, "hex")}, key
+        FROM json_each(${JSON.stringify(made.map(({ hash, code }) => ({ hash, code })))})`;
+    }
+    return names.map((name) => codes.get(hashes.get(name) ?? "") ?? "");
   }
 
-  #nameOf(text: string, sealed: SealedNames): string | null {
-    const code = Buffer.from(text, "hex");
-    const [row] = this.#ask<{ name: ArrayBuffer }>`SELECT name FROM codes WHERE code = ${code}`;
-    return row === undefined ? null : sealed.openName(text, new Uint8Array(row.name));
+  #namesOf(codes: readonly string[], sealed: SealedNames): readonly (string | null)[] {
+    const asked = JSON.stringify(codes.filter((code) => codeForm.test(code)));
+    const rows = this.#ask<{ code: string; batch: string; place: number }>`
+      SELECT lower(hex(code)) AS code, lower(hex(batch)) AS batch, place FROM codes
+      WHERE code IN (SELECT unhex(value) FROM json_each(${asked}))`;
+    const batches = [...new Set(rows.map(({ batch }) => batch))];
+    const boxes = this.#ask<{ batch: string; box: ArrayBuffer }>`
+      SELECT lower(hex(batch)) AS batch, box FROM boxes
+      WHERE batch IN (SELECT unhex(value) FROM json_each(${JSON.stringify(batches)}))`;
+    const opened = new Map(
+      boxes.map(({ batch, box }) => [batch, sealed.openNames(batch, new Uint8Array(box))]),
+    );
+    const names = new Map(rows.map(({ code, batch, place }) => [code, opened.get(batch)?.[place]]));
+    return codes.map((code) => names.get(code) ?? null);
   }
 
   #names({ dataSet, wrapped }: StoredSet): SealedNames {
@@ -165,13 +191,14 @@ function requireFew(list: readonly string[]): void {
 
 const keysOf = ({ CODES_KEY }: DataSetCodesEnv) => keyList("CODES_KEY", CODES_KEY);
 
-// `codes` without a rowid: a number that counts up would keep the order in which codes were made.
+// Without a rowid: a number that counts up would keep the order in which codes were made.
 const schema = `
   CREATE TABLE IF NOT EXISTS data_set (id INTEGER PRIMARY KEY CHECK (id = 1), client TEXT NOT NULL,
     agreement TEXT NOT NULL, origin TEXT NOT NULL, name TEXT NOT NULL, salt BLOB NOT NULL, box BLOB NOT NULL,
     absent_since INTEGER, ended INTEGER) STRICT;
-  CREATE TABLE IF NOT EXISTS codes (code BLOB PRIMARY KEY, name_hash BLOB NOT NULL UNIQUE, name BLOB NOT NULL)
-    STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS codes (code BLOB PRIMARY KEY, name_hash BLOB NOT NULL UNIQUE, batch BLOB NOT NULL,
+    place INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS boxes (batch BLOB PRIMARY KEY, box BLOB NOT NULL) STRICT, WITHOUT ROWID;
 `;
 
 const now = (): Instant => instant(Date.now());

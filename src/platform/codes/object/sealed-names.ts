@@ -1,7 +1,8 @@
-import { createHmac, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import type { KeyList } from "#kernel/key-list";
 import { Secret } from "#kernel/secret";
 import { utf8 } from "#kernel/encoded";
+import { hmacSha256 } from "#ledger/bytes/hash";
 import { hkdf, openBox, sealBox } from "#ledger/leaf/seal";
 
 /** The key of a data set as its object stores it: under a secret of `jobs`. */
@@ -47,20 +48,21 @@ export class SealedNames {
   }
 
   nameHash(name: string): Uint8Array {
-    const hash = createHmac("sha256", this.#hashKey.reveal()).update(`phylax data set name v1\n${name}`);
-    return hash.digest().subarray(0, hashBytes);
+    const hash = hmacSha256(this.#hashKey.reveal(), utf8(`phylax data set name v1\n${name}`));
+    return hash.subarray(0, hashBytes);
   }
 
-  /** The code is random and of one name alone, so its first bytes are the nonce. */
-  sealName(code: string, name: string): Uint8Array {
-    return sealBox(this.#sealKey, codeNonce(code), codePlace(code), utf8(name));
+  /** Names in one box: a box for each name would cost six times as much. `batch` is random and used once. */
+  sealNames(batch: string, names: readonly string[]): Uint8Array {
+    return sealBox(this.#sealKey, batchNonce(batch), batchPlace(batch), utf8(JSON.stringify(names)));
   }
 
   /** Throws if the row was altered. */
-  openName(code: string, box: Uint8Array): string {
-    const name = openBox(this.#sealKey, codeNonce(code), codePlace(code), box);
-    if (name === undefined) throw new Error("jobs: a name of a data set does not open");
-    return new TextDecoder().decode(name);
+  openNames(batch: string, box: Uint8Array): readonly string[] {
+    const names = openBox(this.#sealKey, batchNonce(batch), batchPlace(batch), box);
+    if (names === undefined) throw new Error("jobs: the names of a data set do not open");
+    const read: readonly string[] = JSON.parse(new TextDecoder().decode(names)); // as it was sealed
+    return read;
   }
 }
 
@@ -77,8 +79,8 @@ function unwrapped(secrets: KeyList, place: string, { salt, box }: WrappedSetKey
   throw new Error("jobs: no key of CODES_KEY opens a data set");
 }
 
-const codeNonce = (code: string): Uint8Array => Buffer.from(code, "hex").subarray(0, nonceBytes);
-const codePlace = (code: string): Uint8Array => utf8(`phylax data set code v1\n${code}`);
+const batchNonce = (batch: string): Uint8Array => Buffer.from(batch, "hex").subarray(0, nonceBytes);
+const batchPlace = (batch: string): Uint8Array => utf8(`phylax data set names v1\n${batch}`);
 const wrapping = (secret: Secret<Uint8Array>, salt: Uint8Array): Secret<Uint8Array> =>
   new Secret(hkdf(secret, salt, utf8(wrapLabel)));
 const keyPlace = (place: string): Uint8Array => utf8(`${wrapLabel}\n${place}`);
