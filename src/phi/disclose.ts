@@ -231,7 +231,10 @@ export class Discloser {
     const known = afterWaiting(read);
     if (isCut(known)) return ok(this.disclosed(known));
     const cut = this.#engine === "plain" ? undefined : this.#cutters.ofEntries(type).judged(known);
-    if (cut !== undefined) return ok(this.disclosed(cut));
+    return cut === undefined ? this.#plainEntry(known, type) : ok(this.disclosed(cut));
+  }
+
+  #plainEntry(known: EntryBytes, type: string): Result<DisclosedEntry, DisclosureRefusal> {
     const entry = this.#entryIn(known);
     if (!entry.ok) return err({ reason: `answer_${entry.error.reason}` });
     if (entry.value.mode === "outcome") return ok({ kind: "outcome" });
@@ -249,9 +252,12 @@ export class Discloser {
     if (cut.kind === "hidden") return cut.mode === "match" ? hiddenEntry : droppedEntry;
     if (cut.mode === "include") return this.#cutIncluded(cut);
     const match = new CutMatch(cut, this.grant.includes, this.#bases);
-    if (cut.mustShow.length === 0) return match;
+    return cut.mustShow.length === 0 ? match : this.#shownMatch(match, cut);
+  }
+
+  #shownMatch(match: CutMatch, cut: CutRow): DisclosedEntry {
     const isShown = () => meetsCriteria(match.shown, cut.mustShow, this.#bases.public);
-    return this.#barrier.judge(cut, isShown, false) ? match : hiddenEntry;
+    return this.#barrier.judge(cut.released, isShown, false) ? match : hiddenEntry;
   }
 
   /** As {@link #includedEntry}. */

@@ -50,7 +50,7 @@ export class RowCutters implements Deciding {
     const key = `${part} ${type}`;
     const known = this.#rowCutters.get(key);
     if (known !== undefined) return known;
-    const { mustShow, needsOf, needsIncluded, needsWhole, timesAsked } = this.#grant;
+    const { mustShow, mayNeed, needsOf, needsIncluded, needsWhole, timesAsked } = this.#grant;
     const { origin, residences } = this.#bases;
     const { mayLinkTo, viewInside } = part === "include" ? this.#rows.contextOf(type) : this.#rows.context;
     const cutter = new RowCutter(
@@ -67,6 +67,7 @@ export class RowCutters implements Deciding {
             : this.#rows.narrow(this.#grant.viewOf(facts, origin));
         },
         needsOf: (facts) => {
+          if (!mayNeed()) return undefined;
           const needs = part === "include" ? needsIncluded(facts, origin) : needsOf(facts, origin);
           if (needs === undefined || (part === "search" && !this.#rows.isFound(facts))) return undefined;
           // Targets say to whom the row belongs, so that it may have further needs, as a row with referred labels has. So

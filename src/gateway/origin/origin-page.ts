@@ -47,12 +47,12 @@ export async function readOriginPage<R extends object, A extends EntryAhead = ne
   let [bytes, count, waitingBytes] = [0, 0, 0];
   const waiting: WaitingEntry<EntryBytes | A>[] = [];
   const arrive = (entry: EntryBytes | A): R | undefined => {
-    const waits = waitingOf(entry, taker);
-    if (waits.needs === undefined && (waiting.length === 0 || taker.isInOrder === false))
-      return taker.take(entry, true);
-    waiting.push(waits);
+    const needs = taker.needs?.(entry);
+    if (needs === undefined && (waiting.length === 0 || taker.isInOrder === false))
+      return taker.take(entry, true); // most entries
+    waiting.push(waitingFor(entry, needs, taker));
     // Only of rows that nothing beside them hides: a hidden row must not decide when to ask.
-    if (waits.needs !== undefined && entry instanceof Uint8Array) waitingBytes += entry.length;
+    if (needs !== undefined && entry instanceof Uint8Array) waitingBytes += entry.length;
     return undefined;
   };
   const settle = (): Promise<R | RowsRefusal | undefined> => {
@@ -78,7 +78,7 @@ export async function readOriginPage<R extends object, A extends EntryAhead = ne
   const rest = splitter.end();
   const frame = rest.ok ? readFrame(rest.value, type) : rest;
   if (!frame.ok) return err({ reason: `answer_${frame.error.reason}` });
-  const refusal = await settle();
+  const refusal = waiting.length === 0 ? undefined : await settle();
   return refusal === undefined ? frame : err(refusal);
 }
 
@@ -86,11 +86,16 @@ interface WaitingEntry<E> extends LackingRow {
   readonly entry: E;
 }
 
-export const waitingOf = <E>(entry: E, taker: Pick<EntryTaker<E, object>, "needs">): WaitingEntry<E> => ({
+const waitingFor = <E>(entry: E, needs: RowNeeds | undefined, taker: Needing<E>): WaitingEntry<E> => ({
   entry,
-  needs: taker.needs?.(entry),
+  needs,
   again: () => taker.needs?.(entry),
 });
+
+type Needing<E> = Pick<EntryTaker<E, object>, "needs">;
+
+export const waitingOf = <E>(entry: E, taker: Needing<E>): WaitingEntry<E> =>
+  waitingFor(entry, taker.needs?.(entry), taker);
 
 /** Takes entries in order, each once its facts are known. */
 export async function takeInTurn<E, R extends object>(

@@ -26,14 +26,15 @@ export class MemoryRoom {
     this.#used = end;
     if (end > this.words.byteLength) {
       const larger = new Uint8Array(Math.min(roomMax, Math.max(roomMin, 2 * end)));
-      larger.set(new Uint8Array(this.words.buffer));
+      if (at > 0) larger.set(new Uint8Array(this.words.buffer));
       this.words = wordsOf(larger);
     }
     return at;
   }
 }
 
-const [roomMin, roomMax] = [8_192, 524_288];
+// Most answers have one or two kinds of rows, and a larger array is work for the collector.
+const [roomMin, roomMax] = [1_024, 524_288];
 
 /** A value, with the place of the facts that led to it: the length of each, and its bytes. */
 interface Remembered<Value> {

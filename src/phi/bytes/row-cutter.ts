@@ -180,7 +180,8 @@ export class RowCutter {
   readonly #facts: FactLayout;
   readonly #frame: EntryFrame;
   readonly #room = new MemoryRoom();
-  readonly #met: FactMemory<Met>;
+  /** Undefined for Patients: each has its own id. */
+  readonly #met: FactMemory<Met> | undefined;
   readonly #decisions = new Map<string, Met["decisions"]>();
   /** The facts of the Patient in the text that is being read. */
   #patient: Facts | undefined;
@@ -209,7 +210,7 @@ export class RowCutter {
     this.#facts = factLayoutOf(judge.lists, judge.policyDigest, type);
     this.type = this.#facts.typeName;
     this.#isPatient = type === "Patient";
-    this.#met = new FactMemory(this.#facts.ofConditions, this.#room);
+    this.#met = this.#isPatient ? undefined : new FactMemory(this.#facts.ofConditions, this.#room);
     this.#frame = { beforeId: this.#facts.entryStart(bases.public), afterId, after: afterEntry[mode] };
   }
 
@@ -283,9 +284,13 @@ export class RowCutter {
 
   /** @param cut of a row that was cut before its facts are known. */
   #without(kind: "key" | "hidden", cut?: Cut): CutEntry {
-    const place = { type: this.type, mode: this.#mode, id: cut?.id ?? this.#idOrNone(), entryEnd: 0 };
+    const id = cut?.id ?? this.#idOrNone();
+    const place = { kind, type: this.type, mode: this.#mode, id, entryEnd: 0 } as const;
     const waiting = this.#waiting;
-    if (kind === "key" || waiting === undefined) return { kind, ...place };
+    return kind === "key" || waiting === undefined ? place : this.#waitingAt(place, waiting, cut);
+  }
+
+  #waitingAt({ kind: _kind, ...place }: EntryPlace & { kind: string }, waiting: Alike, cut?: Cut): CutEntry {
     const entryOf = (row: CutRow | "hidden"): JudgedEntry =>
       row === "hidden" ? { kind: row, ...place } : { ...row, ...place };
     return { ...this.#wait(scanner.bytes, waiting, cut, entryOf), ...place };
@@ -382,8 +387,7 @@ export class RowCutter {
     const { factStart, factEnd } = cutter;
     const { id } = this.#facts;
     if (factEnd[id] !== 0) scanner.noteReference(factStart[id] ?? 0, factEnd[id] ?? 0);
-    // The residence of each Patient is noted, and each has its own id.
-    const met = this.#isPatient ? undefined : this.#met.of(cutter, this.#judgedConditions);
+    const met = this.#met?.of(cutter, this.#judgedConditions);
     this.#conditionUnits = met?.units ?? 0;
     if (scanner.foundAt >= 0) return this.#decidedOrWaiting(this.#readWhole());
     try {

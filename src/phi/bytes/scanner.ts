@@ -418,7 +418,8 @@ export class ByteScanner {
         if (sign === 0x22) {
           const start = at;
           at = this.#hiddenText(at);
-          this.noteDeciding(name, start, at, this.flags);
+          // most texts: the rest of the question is not worth a call
+          if (name === urlHash || this.sought !== undefined) this.noteDeciding(name, start, at, this.flags);
         } else if (sign === 0x7b || sign === 0x5b) {
           if (++depth > depthMax) throw unusual;
           at += 1;
