@@ -1,5 +1,6 @@
 import type { DenialList, GuardedClient } from "#identity/ports";
 import { inTime } from "#platform/deadlines";
+import { pastReset } from "#platform/past-reset";
 import { guardStub } from "./guard-stub.ts";
 import { applyUpdate } from "#registry/revocation";
 import { instant, type Instant } from "#kernel/clock";
@@ -14,10 +15,11 @@ export function guardDenials(guards: DurableObjectNamespace<ClientGuard>): Denia
     async of(client, issuer) {
       const applied = applyUpdate(
         undefined,
-        await inTime(
-          "guard",
-          async () =>
-            await guardStub(guards, client.id, client.home?.region).denials({ client: client.id, issuer }),
+        await inTime("guard", () =>
+          pastReset(
+            () => guardStub(guards, client.id, client.home?.region),
+            async (guard) => await guard.denials({ client: client.id, issuer }),
+          ),
         ),
         instant(0),
       );

@@ -19,6 +19,7 @@ import { instant, type Clock } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import type { Asker, GuardReply } from "#platform/guard/object/client-guard";
 import { inTime, PartBusy } from "#platform/deadlines";
+import { pastReset } from "#platform/past-reset";
 import { Bulkhead, type CallSlot } from "#limits/bulkhead";
 import { guardStub, type NamedGuards } from "./guard-stub.ts";
 import { IsolateLeases } from "./isolate-leases.ts";
@@ -242,16 +243,6 @@ function subjectLease(
   );
 }
 
-/**
- * A guard that was just restarted fails the calls in flight and breaks its stub: one more try with a new
- * stub and the same id. Both end with the guard's deadline.
- */
+/** Both tries have the same id, and end with the guard's deadline. */
 const send = <T>(newStub: () => Guard, ask: (guard: Guard) => Promise<T>): Promise<T> =>
-  inTime("guard", async () => {
-    try {
-      return await ask(newStub());
-    } catch (fault) {
-      if (!(fault instanceof Error) || Reflect.get(fault, "durableObjectReset") !== true) throw fault;
-      return await ask(newStub());
-    }
-  });
+  inTime("guard", () => pastReset(newStub, ask));

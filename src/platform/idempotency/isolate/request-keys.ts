@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { ClaimAnswer, KeyClaim, KeyEnd } from "#limits/idempotency";
 import { inTime } from "#platform/deadlines";
+import { pastReset } from "#platform/past-reset";
 import type { KeyedRequest, RequestClaim, RequestKeys } from "#limits/request-keys";
 
 interface Keys {
@@ -59,16 +60,5 @@ function hashOf(...texts: readonly string[]): Buffer {
   return hash.digest();
 }
 
-/**
- * An object that was just restarted fails the calls in flight and breaks its stub: one more try with a new
- * stub. Each call may be repeated.
- */
 const asked = <T>(stub: () => Keys, call: (keys: Keys) => Promise<T>): Promise<T> =>
-  inTime("requestKeys", async () => {
-    try {
-      return await call(stub());
-    } catch (fault) {
-      if (!(fault instanceof Error) || Reflect.get(fault, "durableObjectReset") !== true) throw fault;
-      return await call(stub());
-    }
-  });
+  inTime("requestKeys", () => pastReset(stub, call));
