@@ -3,6 +3,7 @@ import { permit } from "#gateway/admission/permit";
 import type { ReleaseGate } from "#gateway/admission/release-gate";
 import { openOrigin } from "#gateway/origin/origin-session";
 import type { Recorder } from "#gateway/record/recorder";
+import { contentUnits } from "#limits/shared-thread";
 import { mayHideStrangers } from "#policy/search/searched-unnamed";
 import { authorize } from "./dispatch.ts";
 import { JudgedAgain } from "./judged-again.ts";
@@ -20,7 +21,8 @@ export async function perform(
   ports: GatewayPorts,
 ): Promise<ReleasedAnswer> {
   if (!isProven(caller)) throw new Error("a caller who is claimed, not proven");
-  const asked = { ...question, content: readOnce(question.content) };
+  const read = (bytes: number) => ports.thread.charge(caller.who.client.id, contentUnits * bytes);
+  const asked = { ...question, content: readOnce(question.content, read) };
   const judge = async (): Promise<Outcome> => {
     const answered = answer(asked, caller, gate, recorder, ports);
     return answered.catch((fault: unknown) => refused(brokenBody(fault)));
@@ -33,7 +35,12 @@ export async function perform(
 }
 
 /** Content that is read from its sender once: a question that is judged again reads it again. */
-function readOnce(content: Content): Content {
+function readOnce(content: Content, learn: (bytes: number) => void): Content {
+  const read: Content["read"] = async (...asked) => {
+    const bytes = await content.read(...asked);
+    if (bytes.ok) learn(bytes.value.length);
+    return bytes;
+  };
   let bytes: ReturnType<Content["read"]> | undefined;
   return {
     stated: (name) => content.stated(name),
@@ -41,7 +48,7 @@ function readOnce(content: Content): Content {
       return content.sameRequest;
     },
     uploadType: content.uploadType,
-    read: (form, bytesMax) => (bytes ??= content.read(form, bytesMax)),
+    read: (form, bytesMax) => (bytes ??= read(form, bytesMax)),
   };
 }
 

@@ -49,6 +49,7 @@ export async function pass(
     return await releaseFault(fault, recorder, ports);
   } finally {
     recorder.facts.origin?.held.end();
+    recorder.facts.leaveThread?.();
   }
 }
 
@@ -72,6 +73,7 @@ async function enter(
   if (!gate.ok) return gate;
   if (ahead !== undefined) await ahead;
   recorder.learn({ gate: gate.value });
+  recorder.learn({ leaveThread: await ports.thread.enter(who.client.id) });
 
   const review = await openReview(who, recorder.request, ports);
   if (!review.ok) return review;

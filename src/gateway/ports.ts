@@ -4,6 +4,7 @@ import type { Limiter } from "#limits/ports";
 import type { RequestKeys } from "#limits/request-keys";
 import type { RowLeases } from "#limits/row-lease";
 import type { SharedMemory } from "#limits/shared-memory";
+import type { SharedThread } from "#limits/shared-thread";
 import type { AuthenticatePorts } from "#gateway/admission/authenticate";
 import type { CompiledPolicies } from "#gateway/admission/compiled-policies";
 import type { OpenReviewPorts } from "#gateway/admission/open-review";
@@ -44,6 +45,7 @@ export interface GatewayPorts
   readonly caseOpening: CaseReceiver;
   readonly ledgerQueue: LedgerQueue;
   readonly memory: SharedMemory;
+  readonly thread: SharedThread;
   readonly elements: ElementMeasure;
   /** Lets work go on after the answer was begun: the record of an answer that broke off. */
   readonly keepAlive: (work: Promise<void>) => void;

@@ -1,5 +1,5 @@
 import { RememberedRelations } from "#gateway/facts/relations-at-origin";
-import { test } from "vitest";
+import { test, vi } from "vitest";
 import type { AuditEvent } from "#audit/event";
 import type { Recorded } from "#audit/ports";
 import type { Denied } from "#limits/ports";
@@ -8,6 +8,7 @@ import type { ReleaseGate } from "#gateway/admission/release-gate";
 import type { Arrival } from "#gateway/http/admit";
 import { LedgerBusy, LedgerQueue } from "#gateway/record/ledger-queue";
 import { SharedMemory } from "#limits/shared-memory";
+import { contentUnits, rowUnits, SharedThread } from "#limits/shared-thread";
 import { gatewayApp } from "#gateway/http/app";
 import { serve, type FhirDoorPorts } from "#gateway/http/fhir-door";
 import { perform } from "#gateway/perform";
@@ -45,6 +46,7 @@ function world({
   measureElements = false,
   stored = storedRow,
   memory = new SharedMemory(() => at),
+  thread = new SharedThread(() => at, unused),
 } = {}) {
   const steps: string[] = [];
   const events: AuditEvent[] = [];
@@ -161,6 +163,7 @@ function world({
     },
     ledgerQueue,
     memory,
+    thread,
     ledger: { record, recordOnce: record },
     ledgerSpread: 1,
     attachments: { linkTo: () => "", placeOf: () => undefined },
@@ -525,4 +528,61 @@ test("a client that fills as many pages as it may gets 503 for a further long pa
   ends[0]?.();
   for (let again = 0; again < 3; again += 1)
     expect((await ask("Patient?_count=1000")).status, "each page ends").toBe(200);
+});
+
+test("a client above its part of a busy isolate's thread gets 503 on record after ten seconds, before the origin is asked", async ({
+  expect,
+}) => {
+  let now = at;
+  const thread = new SharedThread(
+    () => now,
+    async (milliseconds) => {
+      now = instant(now + milliseconds);
+      thread.charge("telehealth", 33_554_432);
+      thread.charge("neighbour", 1);
+    },
+  );
+  const { ports, steps, events } = world({ thread });
+  thread.charge("telehealth", 33_554_432);
+  thread.charge("neighbour", 1);
+  const end = await thread.enter("telehealth");
+  const refused = await serve(get("Patient/amara"), ports);
+  expect([refused.status, refused.headers.get("retry-after")]).toEqual([503, "2"]);
+  expect(events.at(-1)).toMatchObject({ kind: "refusal", outcome: { status: 503, reason: "fault" } });
+  expect(steps).not.toContain("origin asked");
+  end();
+  for (let again = 0; again < 3; again += 1)
+    expect((await serve(get("Patient/amara"), ports)).status, "each request ends").toBe(200);
+});
+
+test("a request is charged by what its client sends, asks for and gets: hidden rows cost nothing", async ({
+  expect,
+}) => {
+  const charged = async (arrival: ReturnType<typeof get>, stored: object = amara) => {
+    const thread = new SharedThread(() => at, unused);
+    const charge = vi.spyOn(thread, "charge");
+    await serve(arrival, world({ thread, stored }).ports);
+    return charge.mock.calls.reduce((sum, [, units]) => sum + units, 0);
+  };
+  const page = (...included: readonly object[]) => ({
+    resourceType: "Bundle",
+    type: "searchset",
+    entry: [
+      { resource: amara, search: { mode: "match" } },
+      ...included.map((resource) => ({ resource, search: { mode: "include" } })),
+    ],
+  });
+  const hidden = { resourceType: "Observation", id: "hidden", note: [{ text: "n".repeat(100_000) }] };
+  const search = get("Patient?_count=100");
+  const alone = await charged(search, page());
+  expect(await charged(search, page(hidden))).toBe(alone);
+  expect(alone - (await charged(get("Patient?_count=50"), page()))).toBeCloseTo(50 * rowUnits, -2);
+  const written = (text: string) => charged(post({ resourceType: "Patient", name: [{ text }] }));
+  expect((await written("n".repeat(1_000))) - (await written(""))).toBeGreaterThanOrEqual(
+    1_000 * contentUnits,
+  );
+  const long = { ...amara, name: [{ text: "n".repeat(100_000) }] };
+  expect((await charged(get("Patient/amara"), long)) - (await charged(get("Patient/amara")))).toBeGreaterThan(
+    100_000,
+  );
 });

@@ -88,3 +88,40 @@ test("a request without an end counts for two minutes, and an answer that still 
   claim("greedy").hold(25 * mebibyte); // in the place of the lost request
   expect(() => lost.hold(25 * mebibyte), "it has lost its room").toThrow(MemoryBusy);
 });
+
+test("the eighth client beside seven that hold all they may has its steps once they end requests: nobody else takes them", ({
+  expect,
+}) => {
+  const { claim } = start();
+  const held = Array.from({ length: 7 }, (_, n) => {
+    const claims: MemoryClaim[] = [];
+    takeAll(() => {
+      const one = claim(`greedy-${n}`);
+      claims.push(one);
+      return one;
+    });
+    return claims;
+  });
+  const eighth = () => claim("eighth").hold(8 * mebibyte);
+  expect(eighth, "all steps are held").toThrow(MemoryBusy);
+  for (const [n, claims] of held.entries())
+    for (const one of claims) {
+      one.hold(0); // a request of a greedy client ends, and the next of the client comes first
+      for (let more = 7; more >= 1; more -= 1)
+        try {
+          claim(`greedy-${n}`).hold((more + 1) * mebibyte);
+          break;
+        } catch {
+          continue;
+        }
+    }
+  expect(eighth).not.toThrow();
+});
+
+test("an equal part ends ten seconds after the refusal of a client that does not come back", ({ expect }) => {
+  const { claim, pass } = start();
+  for (let n = 0; n < 8; n += 1) takeAll(() => claim(`greedy-${n}`));
+  expect(() => claim("gone").hold(3 * mebibyte)).toThrow(MemoryBusy);
+  pass(120_000);
+  expect(() => claim("alone").hold(48 * mebibyte), "the claims are silent, and nobody waits").not.toThrow();
+});

@@ -5,6 +5,7 @@ import type { AccountingToWrite } from "#audit/accounting/written";
 import { gatewayApp } from "#gateway/http/app";
 import { LedgerQueue } from "#gateway/record/ledger-queue";
 import { SharedMemory } from "#limits/shared-memory";
+import { SharedThread } from "#limits/shared-thread";
 import type { NamedFault } from "#gateway/ports";
 import { compiledPolicies } from "#gateway/admission/compiled-policies";
 import { RememberedRelations } from "#gateway/facts/relations-at-origin";
@@ -145,6 +146,7 @@ function open(env: GatewayEnv): (request: Request) => Promise<Response> {
     keepAlive: waitUntil,
     ledgerQueue: new LedgerQueue(clock),
     memory: new SharedMemory(clock),
+    thread: new SharedThread(clock, place.wait),
     elements: new ElementCounter(regionlessStubs(env.ELEMENT_COUNTS, placement), place),
     recordProver: ledgerProver(logOf, place.wait),
     audienceOf,

@@ -25,6 +25,7 @@ import {
 } from "#gateway/consents/consent-filing";
 import type { RowLeases } from "#limits/row-lease";
 import type { SharedMemory } from "#limits/shared-memory";
+import type { SharedThread } from "#limits/shared-thread";
 import { OriginCalls, type OriginCallsSetting, type WholeAnswer } from "./calls.ts";
 import type { Answered, OriginRefusal } from "./forward.ts";
 import { HeldBytes } from "./held-bytes.ts";
@@ -288,6 +289,7 @@ export function openOrigin(
     readonly fhirBase: (origin: string) => string;
     readonly attachments: AttachmentLinks;
     readonly memory: SharedMemory;
+    readonly thread: SharedThread;
     readonly caseOpening: CaseReceiver;
     readonly onRowFault: (fault: { readonly requestId: string; readonly name: string }) => void;
   },
@@ -313,7 +315,8 @@ export function openOrigin(
     },
     onRowFault: (fault) => ports.onRowFault({ requestId: id, name: fault }),
   };
-  const held = new HeldBytes(ports.memory.claim(who.client.id));
+  const charge = (units: number) => ports.thread.charge(who.client.id, units);
+  const held = new HeldBytes(ports.memory.claim(who.client.id, charge));
   const session = new OriginSession(ports.origins, setting, undefined, held);
   session.names.nameUnjudged(patientsNamed(interaction));
   return session;

@@ -43,6 +43,8 @@ export interface RequestFacts extends CallerFacts {
   readonly call?: RecordedCall;
   /** Knows the client's budgets. */
   readonly gate?: ReleaseGate;
+  /** Ends the request's turn on the isolate's thread. */
+  readonly leaveThread?: () => void;
   readonly interaction?: Interaction;
   /** The review that a declared emergency opened. */
   readonly review?: string;
