@@ -1,73 +1,23 @@
-import type { FhirBase } from "#fhir/r4/reference";
-import type { ListType, SearchFrame } from "#fhir/bundle";
-import type { AheadReader, EntryBytes } from "#fhir/json/entry-splitter";
+import type { ListType } from "#fhir/bundle";
+import type { EntryBytes } from "#fhir/json/entry-splitter";
 import { grownLink, linkBelow, pageAt, resized } from "#fhir/origin-link";
-import type { FhirQuestion, OriginBody, OriginQuestion, PagePlace } from "#fhir/ports";
+import type { FhirQuestion, OriginQuestion, PagePlace } from "#fhir/ports";
+import type { FhirBase } from "#fhir/r4/reference";
 import { countIn, countMax } from "#fhir/search/page-count";
 import { err, ok, type Result } from "#kernel/result";
-import type { DecidingRow } from "#phi/additional-patients";
 import type { CutEntry } from "#phi/bytes/row-cutter";
-import { Discloser, type DisclosureRefusal } from "#phi/disclose";
-import type { Joined, NamedBases } from "#phi/row-views";
-import { isCut } from "#phi/bytes/entry-cutter";
-import { Page, type Offered } from "#phi/page";
-import type { Grant, SearchGrant } from "#policy/grant";
-import type { RowNeeds } from "#policy/row-needs";
-import type { OriginPageRefusal, RowsRefusal } from "#gateway/origin/asking";
+import type { DisclosureRefusal } from "#phi/disclose";
+import { Page } from "#phi/page";
+import type { SearchGrant } from "#policy/grant";
+import type { RowsRefusal } from "#gateway/origin/asking";
 import type { OriginRefusal } from "#gateway/origin/forward";
+import { readOriginPage, type EntryTaker } from "#gateway/origin/origin-page";
 import type { OriginSession } from "#gateway/origin/origin-session";
-import { readOriginPage, takeInTurn, waitingOf, type EntryTaker } from "#gateway/origin/origin-page";
-import { JoinsByPage } from "./joins-by-page.ts";
-import type { Resolved } from "./resolve-joins.ts";
 import { mayBeCut, wholePageMax } from "#gateway/origin/page-end";
-
-export type PageRefusal =
-  | OriginPageRefusal
-  | DisclosureRefusal
-  /** The origin has more rows than it sent: a part must not pass for the whole. */
-  | { readonly reason: "answer_incomplete" }
-  /** A paging link leaves the origin's own base, or returns to a page that was read. */
-  | { readonly reason: "answer_link_outside_origin" | "answer_link_loops" }
-  /** The origin no longer knows its own paging link, or the last row of the previous page. */
-  | { readonly reason: "page_link_target_absent" };
-
-/**
- * A client's page that is being filled, of any list. A further page finds its place by the keys of the rows.
- */
-export interface Fillable {
-  /** The visible rows that were read for it. */
-  readonly taken: readonly DecidingRow[];
-  /** Key of the last taken row. */
-  readonly last: string | undefined;
-  /** Key of a row before this page; `undefined` for an entry that is not a row. */
-  keyOf(entry: EntryBytes | CutEntry): Result<string | undefined, DisclosureRefusal>;
-  /** What has to be known before an entry is offered. */
-  needs(entry: EntryBytes | CutEntry): RowNeeds | undefined;
-  /** Answers whether an entry is an included resource. */
-  isIncluded?(entry: EntryBytes | CutEntry): boolean;
-  /** The included entries of these to which a row of the page leads. */
-  reached?<E extends EntryBytes | CutEntry>(entries: readonly E[]): readonly E[];
-  /** Passes a row that an earlier page showed, or may have shown. */
-  pass(key: string): void;
-  offer(entry: EntryBytes | CutEntry): Result<Offered, DisclosureRefusal>;
-  /** Reads entries before they are offered. `part`: the next is offered, or asked for its key. */
-  ahead?(part: () => "row" | "key"): AheadReader<CutEntry>;
-  /** Limits the number of rows. */
-  holdTo(rows: number): void;
-  /** The rows that have room. Undefined: their number has no limit of its own. */
-  readonly room?: number;
-  /** Answers whether an entry is a visible row that this page lacks, and takes nothing of it. */
-  lacks?(entry: EntryBytes | CutEntry): boolean;
-  prepare?(...asked: Parameters<Prepare>): ReturnType<Prepare>;
-}
-
-/**
- * Asks for facts about all entries of an origin page, before the first is offered. The entries of the result have no
- * question left: they begin the next page.
- */
-type Prepare = (
-  entries: readonly EntryBytes[],
-) => Promise<Result<ReadonlySet<EntryBytes>, PageRefusal | RowsRefusal>>;
+import type { Fillable, PageRefusal } from "./fillable.ts";
+import { JoinedPage, prepared } from "./joined-page.ts";
+import { Rows } from "./page-rows.ts";
+import type { Resolved } from "./resolve-joins.ts";
 
 export interface Filled<P> {
   readonly page: P;
@@ -109,44 +59,6 @@ export async function fillPage(
       ? new Page(grant, expects, bases, joined)
       : new JoinedPage(grant, bases, joined, byPage, origin);
   });
-}
-
-/** A page that asks for the joins of its own rows. */
-class JoinedPage extends Page {
-  readonly #byPage: JoinsByPage;
-  readonly #origin: OriginSession;
-  readonly #type: string;
-  readonly #work = JoinsByPage.work();
-  #discloser: Discloser;
-
-  constructor(
-    grant: SearchGrant,
-    bases: NamedBases,
-    joined: readonly Joined[],
-    byPage: JoinsByPage,
-    origin: OriginSession,
-  ) {
-    super(grant, grant.expects, bases, [...joined, ...byPage.joined]);
-    this.countNone();
-    this.#byPage = byPage;
-    this.#origin = origin;
-    this.#type = grant.expects.type;
-    this.#discloser = new Discloser(grant, bases, joined);
-  }
-
-  override turnTo(part: Grant, bases: NamedBases, joined: readonly Joined[]): this {
-    this.#discloser = new Discloser(part, bases, joined);
-    return super.turnTo(part, bases, [...joined, ...this.#byPage.joined]);
-  }
-
-  prepare(entries: readonly EntryBytes[]): ReturnType<Prepare> {
-    return this.#byPage.learnPage(
-      { discloser: this.#discloser, type: this.#type },
-      entries,
-      this.#origin,
-      this.#work,
-    );
-  }
 }
 
 interface FirstAsk {
@@ -314,59 +226,6 @@ async function hasVisibleRow(
   return read.ok && isFound;
 }
 
-/**
- * Reads a page whose entries wait in memory until their facts are known. A searchset that is longer than the memory ends
- * the client's page early; the next page begins there.
- */
-async function prepared(
-  origin: OriginSession,
-  page: Fillable,
-  rows: Rows,
-  body: OriginBody,
-  type: ListType,
-): Promise<Result<SearchFrame, PageRefusal | RowsRefusal>> {
-  const entries: EntryBytes[] = [];
-  let [bytes, isCut] = [0, false];
-  const holding: EntryTaker<EntryBytes, PageRefusal> = {
-    take: (entry) => {
-      // Only the places of rows count before this page.
-      if (type === "searchset" && rows.stage === "before") return rows.take(entry, true);
-      if (!isCut && origin.held.takeUnjudged(lengthOf(entry))) {
-        bytes += lengthOf(entry);
-        entries.push(entry);
-        return undefined;
-      }
-      isCut = type === "searchset" && entries.length > 0 && page.isIncluded?.(entry) !== true;
-      return isCut ? undefined : { reason: "answer_too_large" };
-    },
-  };
-  try {
-    const read = await readOriginPage<PageRefusal>(body, holding, origin, type);
-    if (!read.ok) return read;
-    const unreached = await page.prepare?.(entries);
-    const taker: EntryTaker<EntryBytes, DisclosureRefusal> = {
-      needs: (entry) => rows.needs(entry),
-      take: (entry, isFollowed) =>
-        rows.take(entry, isFollowed && !(unreached?.ok === true && unreached.value.has(entry))),
-    };
-    const refusal =
-      unreached?.ok === false
-        ? unreached.error
-        : await takeInTurn(
-            entries.map((entry) => waitingOf(entry, taker)),
-            taker,
-            origin,
-          );
-    if (isCut && rows.stage === "filling") rows.stage = "unfollowed";
-    return refusal === undefined ? read : err(refusal);
-  } finally {
-    origin.held.giveUnjudged(bytes);
-  }
-}
-
-/** The bytes of an entry that are in memory. */
-const lengthOf = (entry: EntryBytes): number => (entry === "too_large" ? 0 : entry.length);
-
 function refusedSearch(refusal: OriginRefusal, isFurtherPage: boolean): PageRefusal {
   if (isFurtherPage && refusal.reason === "absent") return { reason: "page_link_target_absent" };
   // The search is well-formed by R4, but this server does not support it: the client can ask differently.
@@ -375,133 +234,4 @@ function refusedSearch(refusal: OriginRefusal, isFurtherPage: boolean): PageRefu
   return isRejected && !isFurtherPage
     ? { reason: "origin_rejected_search", status: refusal.status }
     : refusal;
-}
-
-// As much as a page holds of included resources whose facts are known.
-const unaskedBytesMax = 16_777_216;
-
-const bytesOf = (entry: EntryBytes | CutEntry): number =>
-  isCut(entry) ? ("bytes" in entry ? entry.bytes.length : 0) : lengthOf(entry);
-
-/** The rows of an origin page on their way into the client's page. */
-class Rows {
-  /**
-   * `before`: the last row of the previous page did not come yet. `unfollowed`: the rows refer to more resources
-   * than a request follows, and the next page begins with the row that is not judged.
-   */
-  stage: "before" | "filling" | "full" | "unfollowed";
-  matches = 0;
-  hidden = 0;
-  last: string | undefined;
-  /** Key of the last row that was judged, shown or hidden. The link to the next page is sealed. */
-  decided: string | undefined;
-  readonly #page: Fillable;
-  readonly #after: string | undefined;
-  readonly #isFirst: boolean;
-  /**
-   * Included entries whose facts are not known: they are asked for once the rows of the page are known, since a hidden
-   * row must not have them asked for.
-   */
-  #unasked: (EntryBytes | CutEntry)[] = [];
-  #unaskedBytes = 0;
-  #isSettling = false;
-
-  /** @param isFirst of the request's origin pages: the request has to come further by a row at least. */
-  constructor(page: Fillable, after: string | undefined, isFirst: boolean) {
-    this.#isFirst = isFirst;
-    this.#page = page;
-    this.#after = after;
-    this.stage = after === undefined ? "filling" : "before";
-  }
-
-  get ahead(): AheadReader<CutEntry> | undefined {
-    return this.#page.ahead?.(() => (this.stage === "filling" ? "row" : "key"));
-  }
-
-  /** Before this page only the places of rows count. */
-  get isInOrder(): boolean {
-    return this.stage === "filling";
-  }
-
-  /** A row before this page, or after the last on it, is not judged. */
-  needs(entry: EntryBytes | CutEntry): RowNeeds | undefined {
-    const needs = this.#page.needs(entry);
-    if (needs !== undefined && !this.#isSettling && this.#page.isIncluded?.(entry) === true) return undefined;
-    if (needs === undefined || this.stage === "filling") return needs;
-    const key = this.#page.keyOf(entry);
-    return key.ok && key.value === undefined ? needs : undefined;
-  }
-
-  take(entry: EntryBytes | CutEntry, isFollowed: boolean): DisclosureRefusal | undefined {
-    if (this.#waits(entry)) return this.#wait(entry);
-    if (this.stage !== "filling") return this.#pass(entry);
-    const offered = this.#page.offer(entry);
-    if (!offered.ok) return offered.error;
-    if (!isFollowed && offered.value === "hidden" && !(this.#isFirst && this.decided === undefined)) {
-      this.stage = "unfollowed";
-      return undefined;
-    }
-    if (offered.value === "shown") this.decided = this.#page.last;
-    if (offered.value === "hidden") {
-      this.hidden += 1;
-      this.#note(entry);
-    }
-    if (offered.value !== "no match") this.matches += 1;
-    if (offered.value === "shown") this.last = this.#page.last;
-    if (offered.value === "beyond") this.stage = "full";
-    return undefined;
-  }
-
-  #waits(entry: EntryBytes | CutEntry): boolean {
-    return (
-      !this.#isSettling && this.#page.isIncluded?.(entry) === true && this.#page.needs(entry) !== undefined
-    );
-  }
-
-  /** Drops the entries to which no row leads by now if they are too long, as a page drops included resources. */
-  #wait(entry: EntryBytes | CutEntry): DisclosureRefusal | undefined {
-    this.#unasked.push(entry);
-    this.#unaskedBytes += bytesOf(entry);
-    if (this.#unaskedBytes <= unaskedBytesMax) return undefined;
-    this.#unasked = [...(this.#page.reached?.(this.#unasked) ?? [])];
-    this.#unaskedBytes = this.#unasked.reduce((sum, each) => sum + bytesOf(each), 0);
-    return this.#unaskedBytes > unaskedBytesMax ? { reason: "answer_too_large" } : undefined;
-  }
-
-  /** Asks for the facts of the included entries to which the page leads, and offers these. */
-  async settleIncluded(origin: OriginSession): Promise<DisclosureRefusal | RowsRefusal | undefined> {
-    this.#isSettling = true;
-    for (let left = this.#unasked; left.length > 0;) {
-      const reached = new Set(this.#page.reached?.(left));
-      if (reached.size === 0) return undefined;
-      const waiting = [...reached].map((entry) => waitingOf(entry, this));
-      const refusal = await takeInTurn<EntryBytes | CutEntry, DisclosureRefusal>(waiting, this, origin);
-      if (refusal !== undefined) return refusal;
-      left = left.filter((entry) => !reached.has(entry));
-    }
-    return undefined;
-  }
-
-  #note(entry: EntryBytes | CutEntry): void {
-    const key = this.#page.keyOf(entry);
-    if (key.ok && key.value !== undefined && key.value !== "") this.decided = key.value;
-  }
-
-  /**
-   * An entry before this page: only the place of a row is read. An entry that is not a row may belong to
-   * rows of this page, or report a failed search.
-   */
-  #pass(bytes: EntryBytes | CutEntry): DisclosureRefusal | undefined {
-    const key = this.#page.keyOf(bytes);
-    if (!key.ok) return key.error;
-    if (key.value === undefined) {
-      const offered = this.#page.offer(bytes);
-      return offered.ok ? undefined : offered.error;
-    }
-    this.matches += 1;
-    if (this.stage !== "before") return undefined;
-    this.#page.pass(key.value);
-    if (key.value === this.#after) this.stage = "filling";
-    return undefined;
-  }
 }

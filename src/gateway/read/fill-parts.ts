@@ -7,7 +7,8 @@ import type { SearchGrant } from "#policy/grant";
 import { countMax } from "#fhir/search/page-count";
 import type { RowsRefusal } from "#gateway/origin/asking";
 import type { OriginSession } from "#gateway/origin/origin-session";
-import { fillPage, type Filled, type PageRefusal } from "./fill-page.ts";
+import { fillPage, type Filled } from "./fill-page.ts";
+import type { PageRefusal } from "./fillable.ts";
 import type { Resolved } from "./resolve-joins.ts";
 
 export type PartsRefusal =
@@ -57,6 +58,9 @@ async function fillInTurn(
     if (filled.ok && filled.value.next !== undefined) return filled;
     const { question, posted } = part.expects;
     start = { question, posted, part: index + 1, link: undefined, after: undefined, seen: 0 };
+    // The first row of a page has the questions of a whole page.
+    if (page !== undefined && resolved.byPage !== undefined && index + 1 < parts.length)
+      return ok({ page, next: start });
   }
   return page === undefined ? err({ reason: "page_link_target_absent" }) : ok({ page, next: undefined });
 }

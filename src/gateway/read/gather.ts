@@ -5,7 +5,7 @@ import { Discloser, type DisclosureRefusal } from "#phi/disclose";
 import type { Disclosure } from "#phi/disclosure";
 import { Page } from "#phi/page";
 import type { Grant, SearchExpectation } from "#policy/grant";
-import type { PageRefusal } from "./fill-page.ts";
+import type { PageRefusal } from "./fillable.ts";
 import { countRows } from "./count-rows.ts";
 import { fillParts, type PartsRefusal } from "./fill-parts.ts";
 import type { RowsRefusal } from "#gateway/origin/asking";

@@ -6,6 +6,7 @@ import { searchParametersOf } from "#fhir/search/parameters";
 import type { SearchParameter } from "#fhir/search/search";
 import { ok, type Result } from "#kernel/result";
 import type { Discloser } from "#phi/disclose";
+import type { CutEntry } from "#phi/bytes/row-cutter";
 import type { DecidingRow } from "#phi/additional-patients";
 import type { Joined } from "#phi/row-views";
 import type { GrantedJoin, SearchGrant } from "#policy/grant";
@@ -79,6 +80,19 @@ export class JoinsByPage {
 
   static work(): Work {
     return { questions: questionsMax };
+  }
+
+  /** The place of a row that its reader may not see, whatever the facts and the joins are; any other entry itself. */
+  static withoutHidden(
+    { discloser, type }: { readonly discloser: Discloser; readonly type: string },
+    entry: EntryBytes,
+  ): EntryBytes | CutEntry {
+    if (discloser.isIncluded(entry) || discloser.needsOfEntry(entry, type) !== undefined) return entry;
+    const read = readEntry(entry);
+    if (!read.ok || read.value.mode !== "match" || discloser.seen(read.value.resource) !== undefined)
+      return entry;
+    const id = textAt(read.value.resource, "id") ?? "";
+    return { kind: "hidden", type, mode: "match", id, entryEnd: 0 };
   }
 
   /**
