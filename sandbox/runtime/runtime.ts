@@ -24,7 +24,7 @@ import {
 const root = join(import.meta.dirname, "../..");
 
 // V8's flags for workerd: Miniflare has no option for them. workerd gives V8 no sizes, so V8 collects a heap late,
-// and each of the 29 heaps (Workers and stand-ins) waits for itself: small reads took the process to 1 GiB. Only a
+// and each of the 30 heaps (Workers and stand-ins) waits for itself: small reads took the process to 1 GiB. Only a
 // full collection frees the runtime's own objects of a request. No flag limits a heap: it grows as its live
 // objects do (docs/performance.md, Memory).
 process.env["MINIFLARE_WORKERD_V8_FLAGS"] ??=
