@@ -10,7 +10,7 @@ interface CodeBook {
   namesOf(dataSet: DataSet, codes: readonly string[]): Promise<ListedNames>;
 }
 
-// Pairs of a name and a code in an isolate: some 2 MB.
+// Pairs of a name and a code in an isolate, each way: some 4 MB.
 const pairsMax = 8_192;
 // An ended data set is over everywhere within this time, whatever an isolate remembers.
 const standMilliseconds = 5_000;
