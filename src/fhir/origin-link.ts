@@ -1,6 +1,6 @@
 import { isLoopback } from "./loopback.ts";
 import type { FhirQuestion, OriginQuestion } from "./ports.ts";
-import { withCount } from "./search/page-count.ts";
+import { countIn, withCount } from "./search/page-count.ts";
 import { baseNames, type FhirBase } from "#fhir/r4/reference";
 
 /**
@@ -78,4 +78,24 @@ export function pageAt(first: FhirQuestion, link: string | undefined): OriginQue
   return link.startsWith(grownMark)
     ? { ...first, query: withCount(first.query, Number(link.slice(grownMark.length))) }
     : { link };
+}
+
+/**
+ * The question for a shorter page, after an answer that was too long. Undefined: its length can not be changed.
+ *
+ * @param before the rows of the pages before it. @param read the rows of the answer that were read.
+ */
+export function shorterPage(
+  first: FhirQuestion,
+  asked: OriginQuestion,
+  { before, read }: { readonly before: number; readonly read: number },
+): OriginQuestion | undefined {
+  const rows = Math.floor(read / 2);
+  if (rows === 0) return undefined;
+  if ("link" in asked) {
+    const link = resized(asked.link, before, first.query, (count) => Math.min(count, rows));
+    return link === undefined ? undefined : { link };
+  }
+  const count = countIn(asked.query) ?? 0;
+  return count > rows ? { ...first, query: withCount(asked.query, rows) } : undefined;
 }

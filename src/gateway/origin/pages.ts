@@ -2,7 +2,7 @@ import type { FhirBase } from "#fhir/r4/reference";
 import { readEntry } from "#fhir/bundle";
 import type { EntryBytes } from "#fhir/json/entry-splitter";
 import { textAt, type JsonObject } from "#fhir/json/json";
-import { linkBelow } from "#fhir/origin-link";
+import { linkBelow, shorterPage } from "#fhir/origin-link";
 import type { FhirQuestion, OriginQuestion } from "#fhir/ports";
 import { countIn, withCount } from "#fhir/search/page-count";
 import { err, ok, type Result } from "#kernel/result";
@@ -119,6 +119,15 @@ export async function eachPage(
     const taken = take(value, room);
     if (taken === "end") return undefined;
     if (taken === "too many" || times?.isSound === false) break;
+    const shorter: OriginQuestion | undefined = value.isCut
+      ? shorterPage(question, next, { before: sent, read: value.sent })
+      : undefined;
+    if (shorter !== undefined) {
+      judged = new Set([...(judged ?? []), ...value.keys]);
+      next = shorter;
+      continue;
+    }
+    if (value.isCut) return { reason: "origin_answer_too_large" };
     sent += value.sent;
     if (value.next === undefined) {
       const isLinked = value.hasLinks || "link" in next;
@@ -175,6 +184,8 @@ interface RowsOfPage extends Rows {
   readonly keys: readonly string[];
   readonly next: string | undefined;
   readonly hasLinks: boolean;
+  /** The answer is longer than a page of the origin may be: its first rows alone were read. */
+  readonly isCut: boolean;
   /** The matches of all pages, as the origin counts them. */
   readonly total: number | undefined;
 }
@@ -237,8 +248,10 @@ async function rowsOf(
   };
   const taker = { needs: needs && needsOf, take };
   const read = await readOriginPage<RowsRefusal>(body, taker, origin);
-  if (!read.ok) return read;
-  return ok({ ...read.value, rows, base, bytes: held, matches, sent, keys });
+  const isCut = !read.ok && read.error.reason === "origin_answer_too_large";
+  if (!read.ok && !isCut) return read;
+  const frame = read.ok ? read.value : { next: undefined, hasLinks: false, total: undefined };
+  return ok({ ...frame, rows, base, bytes: held, matches, sent, keys, isCut });
 }
 
 /** `Type/id`; empty: the row has no id, and is judged in each answer. */

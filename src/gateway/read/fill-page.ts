@@ -1,6 +1,6 @@
 import type { ListType } from "#fhir/bundle";
 import type { EntryBytes } from "#fhir/json/entry-splitter";
-import { grownLink, linkBelow, pageAt, resized } from "#fhir/origin-link";
+import { grownLink, linkBelow, pageAt, resized, shorterPage } from "#fhir/origin-link";
 import type { FhirQuestion, OriginQuestion, PagePlace } from "#fhir/ports";
 import type { FhirBase } from "#fhir/r4/reference";
 import { countIn, countMax } from "#fhir/search/page-count";
@@ -122,7 +122,14 @@ async function fillFrom<P extends Fillable>(
     const read = await (page.prepare === undefined
       ? readOriginPage<DisclosureRefusal, CutEntry>(body, rows, origin, first.type, rows.ahead)
       : prepared(origin, page, rows, body, first.type));
-    if (!read.ok) return read;
+    if (!read.ok) {
+      const isLong = read.error.reason === "origin_answer_too_large";
+      const size = { before: at.seen, read: rows.matches };
+      const shorter = isLong ? shorterPlace(first.ask, asked, size) : undefined;
+      if (shorter === undefined || pages >= originPagesMax) return read;
+      at = placeAt(shorter, rows.decided ?? at.after, at.seen);
+      continue;
+    }
     const unsettled = await rows.settleIncluded(origin);
     if (unsettled !== undefined) return err(unsettled);
     // New rows may have moved the last row of the previous page on to a later origin page.
@@ -166,6 +173,12 @@ async function fillFrom<P extends Fillable>(
     if (!isEnough(pages, seen - start.seen)) continue;
     return isBefore ? err({ reason: "page_link_target_absent" }) : ok({ page, next: at });
   }
+}
+
+/** As {@link shorterPage}, as the link of a place. */
+function shorterPlace(...asked: Parameters<typeof shorterPage>): string | undefined {
+  const shorter = shorterPage(...asked);
+  return shorter === undefined || "link" in shorter ? shorter?.link : grownLink(countIn(shorter.query) ?? 1);
 }
 
 /**

@@ -78,6 +78,8 @@ export async function prepared(
   };
   try {
     const read = await readOriginPage<PageRefusal>(body, holding, origin, type);
+    // A page that is too long is asked for again by the number of its rows.
+    if (!read.ok) rows.matches += held.entries.length;
     if (!read.ok) return read;
     const { entries } = held;
     const unreached = await page.prepare?.(entries);

@@ -248,3 +248,41 @@ test("a list without links is refused if its end cannot be known", async ({ expe
   expect(await rowsAt(unknown(mixed(49, 0)))).toBe(49);
   expect(await rowsAt(unknown(mixed(50, 30)))).toBe(50);
 });
+
+test("an answer of more than 32 MiB is asked for in shorter pages, and each row is judged once", async ({
+  expect,
+}) => {
+  const padding = new Uint8Array(1_048_576).fill(0x20);
+  async function* longRows(from: number, count: number) {
+    yield ok(new TextEncoder().encode('{"resourceType":"Bundle","type":"searchset","entry":['));
+    for (let n = from; n < Math.min(from + count, 40); n += 1) {
+      yield ok(padding);
+      const row = { resource: { resourceType: "Patient", id: `p${n}`, active: true } };
+      yield ok(new TextEncoder().encode(`${n === from ? "" : ","}${JSON.stringify(row)}`));
+    }
+    const link = [{ relation: "next", url: `${base}?from=${from + count}&rows=${count}` }];
+    const rest = JSON.stringify({ link: from + count < 40 ? link : [] }).slice(1);
+    yield ok(new TextEncoder().encode(`],${rest}`));
+  }
+  const judged: unknown[] = [];
+  const read = await allRows(
+    { path: "Patient", query: "_count=120" },
+    100,
+    {
+      ...originOf([], 1),
+      ask: async (asked) => {
+        const text = "link" in asked ? asked.link : `from=0&rows=${countIn(asked.query)}`;
+        const [from, count] = [/from=(\d+)/u, /rows=(\d+)/u].map((of) => Number(of.exec(text)?.[1]));
+        return ok({ kind: "answered" as const, base, body: longRows(from ?? 0, count ?? 0) });
+      },
+    },
+    {
+      keeps: (row) => {
+        judged.push(property(row, "id"));
+        return true;
+      },
+    },
+  );
+  expect(read.ok && read.value.rows.length).toBe(40);
+  expect(judged).toEqual(Array.from({ length: 40 }, (_, n) => `p${n}`));
+});

@@ -450,3 +450,39 @@ test("a further rule takes no row away: a row needs to show the code only if no 
   const hidden = rule(["Observation"], "everything", { where: [{ path: "category", in: ["urn:c|hidden"] }] });
   expect(await taken(hidden, coded), "of another row").toEqual([]);
 });
+
+test("a list of long rows is asked for in shorter pages, and each visible row arrives once", async ({
+  expect,
+}) => {
+  const list = rows(Array.from({ length: 50 }, (_, n) => n % 5 === 0));
+  const padding = new Uint8Array(1_048_576).fill(0x20);
+  async function* longRows(from: number, count: number): OriginBody {
+    const to = from + count;
+    const link = [{ relation: "next", url: `${base}?_offset=${to}&_count=${count}` }];
+    const head = { resourceType: "Bundle", type: "searchset", link: to < list.length ? link : [] };
+    yield ok(new TextEncoder().encode(`${JSON.stringify(head).slice(0, -1)},"entry":[`));
+    for (const [index, row] of list.slice(from, to).entries()) {
+      yield ok(padding);
+      yield ok(
+        new TextEncoder().encode(`${index === 0 ? "" : ","}${JSON.stringify({ resource: resource(row) })}`),
+      );
+    }
+    yield ok(new TextEncoder().encode("]}"));
+  }
+  const origin: Origin = {
+    asked: [],
+    ask: (question) => {
+      const text = "link" in question ? question.link : question.query;
+      const [from, count] = [/_offset=(\d+)/u, /_count=(\d+)/u].map((of) => Number(of.exec(text)?.[1] ?? 0));
+      return Promise.resolve(ok({ kind: "answered", body: longRows(from ?? 0, count ?? 0), base }));
+    },
+  };
+  const ids: string[] = [];
+  let at: PagePlace | undefined;
+  do {
+    const { ids: some, next } = await page(origin, 50, at);
+    ids.push(...some);
+    at = next;
+  } while (at !== undefined && ids.length < 50);
+  expect(ids).toEqual(list.filter(({ isVisible }) => isVisible).map(({ id }) => id));
+});
