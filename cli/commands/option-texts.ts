@@ -141,6 +141,7 @@ const texts: Readonly<Record<string, string>> = {
   "policy explain --at": "time of the request (default: now)",
   "policy explain --sample": "file with a resource, whose cut is shown",
   "policy explain --consent": "file with a Consent that counts; repeat it for several",
+  "policy explain --actor": "file with the resource behind an actor of a Consent; repeat it for several",
   "ledger verify --witness": "verifier key of a witness that must have cosigned the root log",
   "ledger verify --since": "file with an earlier checkpoint, which must be in the log's past",
   "ledger export --fhir --server": "URL of the FHIR server that the events name",

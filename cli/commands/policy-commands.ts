@@ -25,7 +25,7 @@ export const policyCommands: readonly Command[] = [
     takes: [
       "(--registry FILE --client ID | --policy FILE) REQUEST [--purpose CODE] [--origin NAME] [--scope SCOPES]",
       "    [--patient ID] [--user REFERENCE [--user-patient ID]…] [--at TIME] [--sample RESOURCE.json]",
-      "    [--consent CONSENT.json]…",
+      "    [--consent CONSENT.json]… [--actor RESOURCE.json]…",
       "    REQUEST: 'GET Observation?patient=1', 'PUT Observation/1' …; below the FHIR base",
     ].join("\n"),
     does: "Explains the decision about a request, and each removed element of a sample.",

@@ -14,6 +14,9 @@ export interface PolicyCaller {
   readonly document: PolicyDocument;
   readonly purpose: string | undefined;
   readonly scopes: Scopes;
+  /** The client's kind and the identifiers of its organization; undefined: no registry file says them. */
+  readonly kind?: string | undefined;
+  readonly organization?: readonly string[] | undefined;
   readonly steps: readonly ExplainStep[];
   /** The reason of the refusal; the rest of the request is not looked at then. */
   readonly refused: string | undefined;
@@ -96,7 +99,8 @@ export async function callerByRegistry(options: CallerOptions, at: Instant): Pro
     } as const,
   ];
   const failed = steps.find(({ ok }) => !ok);
-  return { document, purpose: grant.purpose, scopes, steps, refused: failed?.says };
+  const { kind, organization } = client;
+  return { document, purpose: grant.purpose, scopes, kind, organization, steps, refused: failed?.says };
 }
 
 function agreementStep(

@@ -13,6 +13,9 @@ import { ConsentBook } from "#policy/consent/consent-book";
 import { individualOf } from "#policy/consent/individual";
 import { readConsent } from "#policy/consent/read-consent";
 import { storedFormOf } from "#policy/consent/stored-form";
+import type { FiledConsent } from "#policy/consent/decide-by-consents";
+import { readActor, withActorNames } from "#policy/consent/who-is-meant";
+import { explainConsent } from "#authoring/explain-consent";
 import { explain, type Explanation } from "#authoring/explain";
 import type { Explained, ExplainStep } from "#authoring/explain-step";
 import { callerByPolicy, callerByRegistry, type PolicyCaller } from "./policy-caller.ts";
@@ -48,6 +51,7 @@ export async function policyExplain(args: readonly string[]): Promise<number> {
         at: text,
         sample: text,
         consent: many,
+        actor: many,
       },
     });
     const { registry, policy, client, purpose, origin, scope, patient, user } = values;
@@ -57,15 +61,15 @@ export async function policyExplain(args: readonly string[]): Promise<number> {
     const caller =
       registry === undefined ? callerByPolicy(options) : await callerByRegistry(options, timeOf(values.at));
     const sample = values.sample === undefined ? undefined : readSample(values.sample);
+    const about = explainedBy(caller, patient, user, values["user-patient"]);
+    const consents = consentsIn(values.consent, values.actor, about.access.at ?? instant(Date.now()));
+    const names = { client, patient, user, organization: caller.organization };
     const report = reportOf(
       caller,
-      withConsents(explainedBy(caller, patient, user, values["user-patient"]), values.consent, {
-        client,
-        patient,
-        user,
-      }),
+      withConsents(about, consents, names),
       positionals.join(" "),
       sample,
+      consents,
     );
     giveResult(report);
     print(report);
@@ -80,6 +84,7 @@ function reportOf(
   about: Explained,
   request: string,
   sample: JsonObject | undefined,
+  consents: readonly GivenConsent[],
 ): Report {
   if (caller.refused !== undefined) return { refused: caller.refused, steps: caller.steps, asks: [] };
   const [method, path, query] = partsOf(request);
@@ -97,7 +102,8 @@ function reportOf(
   }
   const step: ExplainStep = { ok: true, of: "request", says: `understood as ${spoken(read.value)}` };
   const { refused, steps, asks } = explain(about, read.value);
-  const explained = { refused, steps: [...caller.steps, step, ...steps], asks };
+  const told = consents.map(({ consent }) => explainConsent(consent.consent, consent.rules, about));
+  const explained = { refused, steps: [...caller.steps, step, ...steps, ...told], asks };
   return sample === undefined
     ? explained
     : { ...explained, sample: explainSample(about, read.value, sample) };
@@ -122,7 +128,7 @@ const spoken = (interaction: Interaction): string =>
  * command line does, or a placeholder for each.
  */
 function explainedBy(
-  { document, scopes, purpose }: PolicyCaller,
+  { document, scopes, purpose, kind }: PolicyCaller,
   patient: string | undefined,
   user: string | undefined,
   patients: readonly string[],
@@ -159,30 +165,64 @@ function explainedBy(
       usersPatients: accessible,
       shows: showsInEachRule(policy),
       purpose,
+      clientKind: kind,
       at: instant(Date.now()),
     },
     users,
   };
 }
 
+interface GivenConsent {
+  readonly patient: string;
+  readonly consent: FiledConsent;
+}
+
 /**
- * The access with the Consents of these files in force, as if a registrar had filed them now. A patient without
- * a file has no Consent.
+ * The Consents of these files in force, as if a registrar had filed them now.
+ *
+ * @param actors files of the resources behind their actors.
  */
+function consentsIn(
+  files: readonly string[],
+  actors: readonly string[],
+  at: ReturnType<typeof instant>,
+): readonly GivenConsent[] {
+  const rows = new Map(
+    actors.map((file) => {
+      const row = readSample(file);
+      return [`${textAt(row, "resourceType")}/${textAt(row, "id")}`, readActor(row, sampleBase, at)];
+    }),
+  );
+  return files.map((file) => {
+    const resource = readSample(file);
+    const [reference] = valuesAt(resource, ["patient", "reference"]);
+    const of = parseReference(typeof reference === "string" ? reference : "", sampleBase);
+    if (of.kind !== "local" || of.type !== "Patient")
+      throw new Misuse(`${file}: Consent.patient is no reference to a Patient`);
+    const written = readConsent(resource, sampleBase);
+    const rules = rows.size === 0 ? written : withActorNames(written, of.id, rows);
+    const digest = createHash("sha256").update(storedFormOf(rules)).digest("hex");
+    return { patient: of.id, consent: { consent: file, digest, rules, filedAt: at, mayPermit: true } };
+  });
+}
+
+/** The access with these Consents. A patient without a file has no Consent. */
 function withConsents(
   about: Explained,
-  files: readonly string[],
+  filed: readonly GivenConsent[],
   {
     client,
     patient,
     user,
+    organization = [],
   }: {
     readonly client: string | undefined;
     readonly patient: string | undefined;
     readonly user: string | undefined;
+    readonly organization: readonly string[] | undefined;
   },
 ): Explained {
-  if (files.length === 0) return about;
+  if (filed.length === 0) return about;
   const { purpose, at = instant(Date.now()) } = about.access;
   if (purpose === undefined) throw new Misuse("a Consent is about a purpose: name it with --purpose");
   const named = parseReference(user ?? "", sampleBase);
@@ -190,7 +230,11 @@ function withConsents(
     request: {
       recipient: {
         references: new Set(named.kind === "local" ? [`${named.type}/${named.id}`] : []),
-        identifiers: new Set(client === undefined ? [] : [`urn:phylax:client|${client}`]),
+        identifiers: new Set([
+          ...(client === undefined ? [] : [`urn:phylax:client|${client}`]),
+          ...organization,
+        ]),
+        areNamesRead: true,
       },
       holder: { references: new Set(), identifiers: new Set() },
       purpose,
@@ -199,16 +243,6 @@ function withConsents(
     },
     individual: individualOf({ purpose, patient, user }, sampleBase),
     publicBase: sampleBase,
-  });
-  const filed = files.map((file) => {
-    const resource = readSample(file);
-    const [reference] = valuesAt(resource, ["patient", "reference"]);
-    const of = parseReference(typeof reference === "string" ? reference : "", sampleBase);
-    if (of.kind !== "local" || of.type !== "Patient")
-      throw new Misuse(`${file}: Consent.patient is no reference to a Patient`);
-    const rules = readConsent(resource, sampleBase);
-    const digest = createHash("sha256").update(storedFormOf(rules)).digest("hex");
-    return { patient: of.id, consent: { consent: file, digest, rules, filedAt: at, mayPermit: true } };
   });
   const byPatient = Map.groupBy(filed, (each) => each.patient);
   const found = new Map([...byPatient].map(([id, all]) => [id, all.map(({ consent }) => consent)]));

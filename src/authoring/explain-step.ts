@@ -25,7 +25,8 @@ export interface ExplainStep {
     | "parameter"
     | "sort"
     | "include"
-    | "join";
+    | "join"
+    | "consent";
   readonly says: string;
   readonly details?: readonly string[];
 }

@@ -132,6 +132,33 @@ export class Discloser {
     return requested.ok ? this.#whole(requested.value.part, requested.value.view) : requested;
   }
 
+  /**
+   * The id of a Patient whose Consents permit other data alone: rows that leave refer to it. Only for a plain read of
+   * the Patient as it is now, after {@link read} found it hidden: no version, search or write decides by this form.
+   */
+  idOf(body: Uint8Array, id: string): Disclosure | undefined {
+    const shown = this.#shownAsId(body, id, (view) => this.#whole({ resourceType: "Patient", id }, view));
+    return shown?.ok === true ? shown.value : undefined;
+  }
+
+  /** What the reader of {@link idOf} sees; undefined: nothing. */
+  seenAsId(body: Uint8Array, id: string): DecidingRow | undefined {
+    return this.#shownAsId(body, id, (view) => this.#seenBy({ resourceType: "Patient", id }, view));
+  }
+
+  #shownAsId<T>(body: Uint8Array, id: string, show: (view: ResourceView) => T): T | undefined {
+    const { viewOfId } = this.grant;
+    if (viewOfId === undefined) return undefined;
+    const judge = () => {
+      const answer = readJson(body);
+      const row = answer.ok && isObject(answer.value) ? this.#rows.leaving(answer.value) : undefined;
+      if (row === undefined || !isRequested(row, "Patient", id)) return undefined;
+      const view = viewOfId(this.#rows.factsOf(row), this.#bases.origin);
+      return view && show(view);
+    };
+    return this.#barrier.judge({ type: "Patient", id }, judge, undefined);
+  }
+
   #cutOf(body: Uint8Array, type: string): ReturnType<RowCutter["resource"]> {
     return this.#engine === "bytes" ? this.#cutters.of(type, "read").resource(body) : undefined;
   }

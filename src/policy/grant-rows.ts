@@ -25,7 +25,15 @@ import { soughtBy } from "./consent/asked-facts.ts";
 import { isInDataPeriod } from "./consent/data-period.ts";
 import { hasContext } from "./labels.ts";
 import { joinNeeds, needsOf, relationNeeds } from "./row-needs.ts";
-import { needsOfShown, needsWhole, scopeOfPart2, weighElement, weighRow, whyWithheld } from "./row-weight.ts";
+import {
+  isOfOtherData,
+  needsOfShown,
+  needsWhole,
+  scopeOfPart2,
+  weighElement,
+  weighRow,
+  whyWithheld,
+} from "./row-weight.ts";
 
 /** The rules that grant the interaction with a type, and the row access of the scopes. */
 export function grantingRules(
@@ -124,7 +132,7 @@ function requestedRows(
   { policy, access, type, rules, rowAccess, contextIsSeen = false, by = noReferrer }: GrantBasis,
   searchRules: readonly CompiledRule[],
   isSearch: boolean,
-): Pick<Grant, "viewOf" | "needsOf" | "whyHidden"> {
+): Pick<Grant, "viewOf" | "viewOfId" | "needsOf" | "whyHidden"> {
   // The rules that show a row as far as the row alone says; none, if no rule by which it may be found does.
   const opening = (all: readonly [Facts, ...Facts[]], base: FhirBase, atBest = false) => {
     if (!all.every((version) => coversRowOrShared(rowAccess, version, type, base, atBest))) return [];
@@ -142,6 +150,17 @@ function requestedRows(
     return covering.some((rule) => searchRules.includes(rule)) ? covering : []; // a part of `rules`
   };
   const isFollowed = isByTargets(rowAccess);
+  const viewOfId = (resource: Facts, base: FhirBase) => {
+    // No condition of a scope or a rule: that such a row leaves would tell what the condition reads.
+    const isCovered = rowAccess.some(
+      ({ owners, filters }) =>
+        filters.length === 0 && (owners === undefined || owners.has(textAt(resource, "id") ?? "")),
+    );
+    const isShown = (rule: CompiledRule) =>
+      rule.conditions.length + rule.referredBy.size === 0 &&
+      isOfOtherData(policy, access, resource, base, rule);
+    return isCovered && rules.some(isShown) ? policy.viewOf(type, []) : undefined;
+  };
   return {
     viewOf: (resource, base, ...versions) => {
       const all = [resource, ...versions] as const;
@@ -151,6 +170,7 @@ function requestedRows(
       const covering = open.filter((rule) => permits.every((permit) => permit?.(rule) === true));
       return covering.some((rule) => searchRules.includes(rule)) ? policy.viewOf(type, covering) : undefined;
     },
+    ...(type === "Patient" && { viewOfId }),
     needsOf: (resource, base, ...versions) => {
       const all = [resource, ...versions] as const;
       const needs = joinNeeds(

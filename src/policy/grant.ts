@@ -40,6 +40,11 @@ export interface Grant extends FactLists {
    */
   readonly withheldPaths: readonly string[];
   /**
+   * The view by which the id of a Patient leaves whose Consents permit other data alone; `undefined`: the Patient is
+   * hidden. For a plain read alone.
+   */
+  readonly viewOfId?: (row: Facts, base: FhirBase) => ResourceView | undefined;
+  /**
    * The view of a requested resource; `undefined`: no rule covers its row, or the row belongs to a different
    * patient. With further versions of the resource: the view by the rules that cover all of the versions.
    * `base`: the origin's.

@@ -76,6 +76,20 @@ export function needsOfShown(
   return rules.some((rule) => permits.every((permit) => permit?.(rule) === true)) ? needs : undefined;
 }
 
+/** Answers whether Consents keep a row back for the only reason that they permit other data of its patients. */
+export function isOfOtherData(
+  policy: CompiledPolicy,
+  access: Weighing,
+  row: Facts,
+  base: FhirBase,
+  rule: CompiledRule,
+): boolean {
+  const labels = labelsFor(policy, access, row, base);
+  if (labels === undefined || !isHarmless(labels)) return false;
+  const consents = consentsOf(policy, access, row, base, "read");
+  return consents?.permitOtherData(policy.consentFor(access.purpose, rule)) === true;
+}
+
 /**
  * The cause that keeps a row back, as a record names it. It never leaves to the client: a row decided it.
  *

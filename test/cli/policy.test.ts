@@ -237,6 +237,30 @@ test("an explanation with Consents names the provision that denies the sample, a
   expect(out).toContain(`  the Consent ${digest} denies it, by provision.provision[0]`);
   expect((await explained("--consent", "apart.json")).out).toContain("the sample is disclosed, by /rules/0");
   expect(await explained("--consent", "member.json")).toMatchObject({ code: 2 });
+
+  const recipient = { coding: [{ system: `${system}/v3-ParticipationType`, code: "IRCP" }] };
+  const permitting = {
+    type: "permit",
+    dataPeriod: { start: "2022", end: "2022" },
+    actor: [{ role: recipient, reference: { reference: "Group/team" } }],
+    provision: [{ type: "permit", securityLabel: [{ system: `${system}/v3-ActCode`, code: "PSY" }] }],
+  };
+  put("permitting.json", { ...denying, provision: permitting });
+  const member = [{ entity: { reference: "Practitioner/doc" } }, { entity: { display: "somebody" } }];
+  put("team.json", { resourceType: "Group", id: "team", type: "practitioner", actual: true, member });
+  const told = await explained("--consent", "permitting.json");
+  for (const words of [
+    "Group/team: the gateway reads who is meant at filing",
+    "BodyStructure, MolecularSequence, Patient, Person have no time",
+    "further data is denied; a read of the Patient by id gives the id alone",
+    "PSY, BH, MH are one kind",
+    "opens no labelled row: the policy has no generalConsentOpens",
+    "to a client of the kind not known here, the rule withholds it",
+  ])
+    expect(told.out).toContain(words);
+  expect((await explained("--consent", "permitting.json", "--actor", "team.json")).out).toContain(
+    "Group/team means Practitioner/doc, somebody unknown",
+  );
 });
 
 test("as JSON an explanation has the verdict, the steps, the queries and the sample before and after", async () => {

@@ -48,6 +48,8 @@ const diagnosis = (what: string, category: string, security: readonly ReturnType
   category: [{ coding: [{ system: `${thp}condition-category`, code: category }] }],
   subject: to("Patient/cato"),
 });
+/** The kinds of nine labelled Conditions. */
+const sensitivities = ["bh", "eth", "gdis", "hiv", "mh", "psy", "sdv", "sex", "std"];
 const labelledReference = {
   ...to("Practitioner/doc"),
   extension: [
@@ -124,7 +126,7 @@ const world = [
     hasMember: [to("#c")],
   }),
   diagnosis("cold", "problem-list-item", []),
-  ...["psy", "hiv"].map((what) =>
+  ...sensitivities.map((what) =>
     diagnosis(what, "encounter-diagnosis", [
       { system: `${thp}v3-Confidentiality`, code: "R" },
       act(what.toUpperCase()),
@@ -143,6 +145,18 @@ const world = [
     code: pulse,
     subject: to("Patient/cora"),
   },
+  {
+    resourceType: "Patient" as const,
+    id: "lina",
+    meta: { versionId: "1", lastUpdated: "2026-01-01T00:00:00Z", tag: [{ code: "hidden-tag" }] },
+    active: true,
+    gender: "female" as const,
+    name: [{ given: ["Lina"], family: "Lang" }],
+    birthDate: "1981-02-03",
+  },
+  ...["2022-05-01", "2026-01-01"].map((day) =>
+    observation(`lina-${day.slice(0, 4)}`, "lina", pulse, { effectiveDateTime: day }),
+  ),
   ...["amara", "bela"].flatMap((patient) => [
     { resourceType: "Patient" as const, id: patient },
     observation(`${patient}-pulse`, patient, pulse),
@@ -601,11 +615,11 @@ test("a search whose rows are all labelled shows them by a Consent and is empty 
   const [empty, before] = [await said(diagnoses), await all(others)];
   expect(JSON.parse(empty)).toMatchObject({ type: "searchset", total: 0 });
 
-  const id = await file("registrar", permit("cato", "PSY", "HIV"));
+  const id = await file("registrar", permit("cato", ...sensitivities.map((what) => what.toUpperCase())));
   await becomes("clinic", "Condition/cato-psy", 200);
   const shown = await ask("clinic", diagnoses);
-  expect(idsIn(shown)).toEqual(["cato-hiv", "cato-psy"]);
-  expect(totalOf(shown)).toBe(2);
+  expect(idsIn(shown)).toEqual(sensitivities.map((what) => `cato-${what}`));
+  expect(totalOf(shown)).toBe(9);
   expect(await all(others)).toEqual(before);
 
   await withdraw(id);
@@ -832,6 +846,68 @@ test("without an answer about Consents no row of a patient leaves, and the recor
   } finally {
     isDeskDown = false;
   }
+  await withdraw(id);
+});
+
+test("a Consent that permits the data of a year shows the id of its Patient to a read, and to no other question", async () => {
+  const year = { dataPeriod: { start: "2022-01-01", end: "2022-12-31" } };
+  const hidden = await ask("clinic", "Patient/lina");
+  expect(hidden.status, "no Consent is on file").toBe(200);
+  const id = await file("registrar", consent("lina", { type: "permit", ...year }));
+  const read = await ask("clinic", "Patient/lina");
+  const { meta, ...rest } = JSON.parse(read.text) as { meta: { tag: { code: string }[] } };
+  expect([read.status, rest]).toEqual([200, { resourceType: "Patient", id: "lina" }]);
+  expect([Object.keys(meta), meta.tag.map(({ code }) => code)]).toEqual([["tag"], ["SUBSETTED"]]);
+  expect(read.headers["last-modified"]).toBeUndefined();
+  const { etag = "" } = read.headers;
+  expect(etag).not.toBe(hidden.headers["etag"]);
+
+  for (const path of [
+    "Patient?_id=lina",
+    "Patient?name=Lang",
+    "Patient?_id=lina&birthdate=1981-02-03",
+    "Patient?_id=lina&_sort=family",
+    "Observation?patient.name=Lang",
+    "Observation?subject=Patient/lina&_include=Observation:subject&date=2026",
+    "Patient/lina/_history",
+    "Patient/lina/_history/1",
+    "Patient/lina/$everything",
+  ]) {
+    const { status, text } = await ask("clinic", path);
+    const { entry = [] } = JSON.parse(text) as { entry?: readonly { readonly resource: object }[] };
+    const isShown = /Lang|1981|"resourceType":"Patient"/u.test(JSON.stringify(entry));
+    expect([path, status, isShown]).toEqual([path, path.includes("_history") ? 404 : 200, false]);
+    if (path.endsWith("everything")) expect(text).toContain('"lina-2022"');
+    expect(text).not.toContain('"lina-2026"');
+  }
+  // a write is answered as for a Patient who is not there, by whatever tag or condition
+  const changed = { resourceType: "Patient", id: "lina", active: true };
+  const absent = { ...changed, id: "nobody-here" };
+  for (const headers of [{}, { "if-match": etag }, { "if-match": 'W/"1"' }]) {
+    const sent = (body: { readonly id: string }) => {
+      const sending = fhirSending("PUT", body);
+      return ask("clinic", `Patient/${body.id}`, { ...sending, headers: { ...sending.headers, ...headers } });
+    };
+    const [ofHidden, ofAbsent] = [await sent(changed), await sent(absent)];
+    expect(ofHidden.status, JSON.stringify(headers)).toBeGreaterThanOrEqual(400);
+    if (Object.keys(headers).length > 0) expect(ofHidden.status).toBe(ofAbsent.status);
+  }
+  // the tag is the same for any content, and a scope or a label decides nothing by what the Patient is
+  const again = await ask("clinic", "Patient/lina", { headers: { "if-none-match": etag } });
+  expect(again.status).toBe(304);
+  for (const condition of ["gender=female", "gender=male"])
+    expect(
+      (await askOnce("clinic", "Patient/lina", {}, { scope: `system/Patient.rs?${condition}` })).status,
+    ).toBe(404);
+  const denial = await file(
+    "registrar",
+    consent("lina", {
+      type: "deny",
+      class: [{ system: "http://hl7.org/fhir/resource-types", code: "Patient" }],
+    }),
+  );
+  expect((await ask("clinic", "Patient/lina")).status, "a denial of its own").toBe(404);
+  await withdraw(denial);
   await withdraw(id);
 });
 

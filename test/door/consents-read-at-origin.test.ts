@@ -18,7 +18,7 @@ const consent = (id: string, patient: string, type: "permit" | "deny", status = 
   policyRule: { coding: [{ system: `${thp}v3-ActCode`, code: type === "deny" ? "OPTOUT" : "OPTIN" }] },
   provision: { type },
 });
-const patients = ["amara", "bela", "cora", "dina"];
+const patients = ["amara", "bela", "cora", "dina", "elsa", "fina"];
 const world: readonly Resource[] = patients.flatMap((id): readonly Resource[] => [
   { resourceType: "Patient", id },
   {
@@ -29,7 +29,7 @@ const world: readonly Resource[] = patients.flatMap((id): readonly Resource[] =>
     subject: to(`Patient/${id}`),
   },
 ]);
-const policy = (name: string, base: "honoured" | "required") =>
+const policy = (name: string, base: "honoured" | "required", consentRegistrar = true) =>
   policyEntry(
     name,
     [
@@ -37,11 +37,15 @@ const policy = (name: string, base: "honoured" | "required") =>
         interactions: ["read", "search", "create", "update", "delete"],
       }),
     ],
-    { consentRegistrar: true, consent: { base } },
+    { ...(consentRegistrar && { consentRegistrar: true }), consent: { base } },
   );
 
 const grant = { purpose: "TREAT", scopes: "system/*.cruds" };
-const apps = { clinic: { ...grant, policy: "clinic" }, careful: { ...grant, policy: "careful" } };
+const apps = {
+  clinic: { ...grant, policy: "clinic" },
+  careful: { ...grant, policy: "careful" },
+  poster: { ...grant, policy: "poster" },
+};
 type Who = keyof typeof apps;
 let isDown = false;
 /** The Consents that the origin sends, whatever it is asked. */
@@ -65,7 +69,11 @@ beforeAll(async () => {
           });
     },
   });
-  const policies = [policy("clinic", "honoured"), policy("careful", "required")];
+  const policies = [
+    policy("clinic", "honoured"),
+    policy("careful", "required"),
+    policy("poster", "honoured", false),
+  ];
   ask = await outsideApps(phylax, apps, policies);
   await register();
   vi.useFakeTimers({ toFake: ["Date"] });
@@ -88,11 +96,15 @@ function pass(milliseconds: number): void {
 const statusOf = async (who: Who, path: string) => (await ask(who, path)).status;
 /** Writes at the origin itself, which no gateway sees. */
 async function atOrigin(
-  resource: { readonly id: string; readonly verification?: readonly object[] },
+  resource: {
+    readonly id: string;
+    readonly verification?: readonly object[];
+    readonly resourceType?: string;
+  },
   method = "PUT",
 ) {
   const headers = { "content-type": "application/fhir+json" };
-  const url = `${phylax.dev.origin}/Consent/${resource.id}`;
+  const url = `${phylax.dev.origin}/${resource.resourceType ?? "Consent"}/${resource.id}`;
   const body = method === "PUT" ? { body: JSON.stringify(resource) } : {};
   const written = await phylax.within(() => fetch(url, { method, headers, ...body }));
   if (!written.ok) throw new Error(`${written.status} ${await written.text()}`);
@@ -253,4 +265,67 @@ test("a denial of whoever is named by an identifier stays in force for each pati
   pass(2 * periodMilliseconds);
   expect(await both(), "withdrawn").toEqual([200, 200]);
   whateverIsAsked = undefined;
+});
+
+const team = (...members: readonly string[]) => ({
+  resourceType: "Group",
+  id: "team",
+  type: "practitioner",
+  actual: true,
+  quantity: members.length,
+  member: members.map((each) => ({ entity: to(`Practitioner/${each}`) })),
+});
+const forTeam = (patient: string, type: "permit" | "deny") => {
+  const { id: _id, ...written } = consent("", patient, type);
+  const role = { coding: [{ system: `${thp}v3-ParticipationType`, code: "IRCP" }] };
+  return { ...written, provision: { type, actor: [{ role, reference: to("Group/team") }] } };
+};
+
+test("a Consent of a Group means its members, and a member who was removed counts within the period", async ({
+  expect,
+}) => {
+  const byDocAndNurse = (who: Who, patient: string) =>
+    Promise.all(
+      ["doc", "nurse"].map(async (person) => {
+        const claims = { fhirUser: `Practitioner/${person}` };
+        return (await ask(who, `Observation/${patient}-pulse`, {}, claims)).status;
+      }),
+    );
+  await atOrigin(team("doc"));
+  const before = phylax.forwarded.length;
+  for (const [patient, type] of [
+    ["elsa", "deny"],
+    ["fina", "permit"],
+  ] as const)
+    expect((await ask("clinic", "Consent", fhirSending("POST", forTeam(patient, type)))).status).toBe(201);
+  expect((await ask("poster", "Consent", fhirSending("POST", forTeam("bela", "deny")))).status).toBe(201);
+  const poster = "the effect of its Consent tells a client that may only deny no member";
+  expect(await byDocAndNurse("poster", "bela"), poster).toEqual([404, 404]);
+  expect(await byDocAndNurse("clinic", "elsa")).toEqual([404, 200]);
+  expect(await byDocAndNurse("careful", "fina")).toEqual([200, 404]);
+  await byDocAndNurse("careful", "fina");
+  expect(phylax.forwarded.slice(before).filter((each) => each.includes("Group")).length, "at filing").toBe(2);
+
+  await atOrigin(team("nurse"));
+  pass(periodMilliseconds);
+  expect(await byDocAndNurse("poster", "bela"), poster).toEqual([404, 404]);
+  expect(await byDocAndNurse("clinic", "elsa")).toEqual([200, 404]);
+  expect(await byDocAndNurse("careful", "fina")).toEqual([404, 200]);
+
+  await atOrigin(team(), "DELETE");
+  pass(periodMilliseconds);
+  expect(await byDocAndNurse("clinic", "elsa"), "nobody knows who is meant").toEqual([404, 404]);
+  expect(await byDocAndNurse("careful", "fina")).toEqual([404, 404]);
+  await atOrigin(team("doc"));
+  pass(periodMilliseconds);
+  expect(await byDocAndNurse("careful", "fina"), "the registrar's Consent permits as before").toEqual([
+    200, 404,
+  ]);
+
+  await registerMain(phylax, { honoursIfMatchOnDelete: true });
+  expect(await byDocAndNurse("clinic", "elsa"), "the entry says no time: names may be outdated").toEqual([
+    404, 404,
+  ]);
+  expect(await byDocAndNurse("careful", "fina")).toEqual([404, 404]);
+  await register();
 });

@@ -108,6 +108,9 @@ const widening = (decide: typeof widensAccess): Decide =>
 
 /** Every decision that takes facts, by the file and the name of its declaration. */
 export const decisions: Readonly<Record<string, Decide>> = {
+  "policy/grant viewOfId": byDecidingPaths((facts, { resource, granting: { grant } }) =>
+    grant.viewOfId?.(facts(resource), origin),
+  ),
   "policy/grant viewOf": byDecidingPaths((facts, { resource, other, granting: { grant } }) => [
     grant.viewOf(facts(resource), origin),
     grant.viewOf(facts(resource), origin, facts(other)),

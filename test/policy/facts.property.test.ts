@@ -309,6 +309,8 @@ const inner: readonly string[] = [
   "policy/grant-rows opening", // by viewOf and needsOf
   "policy/grant-rows open", // by viewIncluded and needsIncluded
   "policy/grant-rows readableBy",
+  "policy/grant-rows viewOfId",
+  "policy/row-weight isOfOtherData", // by viewOfId
   "policy/evaluate-write insideBy",
   "policy/evaluate-write coveringOf",
   "policy/evaluate-write needsOfBody", // by needsOf

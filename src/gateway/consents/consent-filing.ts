@@ -91,7 +91,14 @@ export interface WrittenContent {
 }
 
 /** A Consent as the origin has it; undefined: it is absent. */
-type ConsentAtOrigin = { readonly body: Uint8Array; readonly base: FhirBase } | undefined;
+type ConsentAtOrigin =
+  | {
+      readonly body: Uint8Array;
+      readonly base: FhirBase;
+      /** Adds the names behind actors. Undefined: they are not read again at this origin, so none is filed. */
+      readonly withNames?: ((consent: ReadConsent) => Promise<ReadConsent>) | undefined;
+    }
+  | undefined;
 
 /** Reads a Consent at the origin. Throws when the origin does not answer. */
 export type ReadAtOrigin = (id: string) => Promise<ConsentAtOrigin>;
@@ -222,12 +229,10 @@ export class ConsentFiling {
     const rules = readConsent(resource, reading.base);
     const patient = patientOf(resource, reading.base) ?? content?.patient;
     if (patient === undefined) return rules.isActive ? undefined : this.#absent(id);
-    return {
-      consent: id,
-      content: { patient, rules },
-      mayPermit: await this.#mayPermit(patient, [base, ...baseNames(reading.base)]),
-      filedBy: this.#who.client.id,
-    };
+    const mayPermit = await this.#mayPermit(patient, [base, ...baseNames(reading.base)]);
+    const state = { consent: id, content: { patient, rules }, mayPermit, filedBy: this.#who.client.id };
+    // A client that may only deny learns nothing of the resources that its Consent names.
+    return mayPermit && reading.withNames !== undefined ? reading.withNames(state) : state;
   }
 
   /**

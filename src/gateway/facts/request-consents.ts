@@ -4,6 +4,7 @@ import type { OriginTraits } from "#fhir/ports";
 import { baseNames, parseReference, type FhirBase } from "#fhir/r4/reference";
 import type { TargetBook } from "#fhir/r4/target-book";
 import type { ReadConsent } from "#gateway/consents/consent-filing";
+import { withActors } from "#gateway/origin/actors-at-origin";
 import type { Asking } from "#gateway/origin/asking";
 import type { Principal } from "#identity/principal";
 import type { Instant } from "#kernel/clock";
@@ -78,9 +79,11 @@ export class RequestConsents {
     if (traits?.consents !== undefined) {
       const { readEverySeconds, verified } = traits.consents;
       this.#readFirst = (patients) =>
-        consentReadings.bringUpToDate(origin.name, patients, readEverySeconds * 1_000, (due) =>
-          consentsAtOrigin(due, origin.apart(), verified),
-        );
+        consentReadings.bringUpToDate(origin.name, patients, readEverySeconds * 1_000, async (due) => {
+          const asking = origin.apart();
+          const found = await consentsAtOrigin(due, asking, verified);
+          return found && (await withActors(found, asking, question.at));
+        });
     }
     this.book = bookOf(question, targets, this.areOnFile);
   }
@@ -166,10 +169,11 @@ function bookOf(
   hasConsents: boolean,
 ): ConsentBook {
   const bases: FhirBase = traits?.base === undefined ? origin.base : [origin.base, ...baseNames(traits.base)];
+  const areNamesRead = traits?.consents !== undefined;
   return new ConsentBook({
     request: {
-      recipient: recipientOf(who, bases),
-      holder: { references: noReferences, identifiers: new Set(traits?.organization) },
+      recipient: recipientOf(who, bases, areNamesRead),
+      holder: { references: noReferences, identifiers: new Set(traits?.organization), areNamesRead },
       purpose: who.purpose,
       api: policy.consentApi,
       at,
@@ -189,8 +193,8 @@ const noReferences: ReadonlySet<string> = new Set();
  * client, by its id in the registry and by the identifiers of its organization. Without such identifiers each
  * organization that a Consent names may be the client's.
  */
-function recipientOf(who: Asker, bases: FhirBase): KnownParty {
-  const name = baseNames(bases).join(" ");
+function recipientOf(who: Asker, bases: FhirBase, areNamesRead: boolean): KnownParty {
+  const name = `${areNamesRead} ${baseNames(bases).join(" ")}`;
   const known = recipients.get(who);
   if (known?.bases === name) return known.party;
   const { user, client } = who;
@@ -198,6 +202,7 @@ function recipientOf(who: Asker, bases: FhirBase): KnownParty {
   const party = {
     references: new Set(reference.kind === "local" ? [`${reference.type}/${reference.id}`] : []),
     identifiers: new Set([`${clientSystem}|${client.id}`, ...(client.organization ?? [])]),
+    areNamesRead,
   };
   recipients.set(who, { bases: name, party });
   return party;

@@ -20,12 +20,14 @@ import {
   type ConsentFilingPorts,
   type FilingRefusal,
   type ReadAtOrigin,
+  type ReadConsent,
   type UnfiledConsents,
   type WrittenConsent,
 } from "#gateway/consents/consent-filing";
 import type { RowLeases } from "#limits/row-lease";
 import type { SharedMemory } from "#limits/shared-memory";
 import type { SharedThread } from "#limits/shared-thread";
+import { withActors } from "./actors-at-origin.ts";
 import { OriginCalls, type OriginCallsSetting, type WholeAnswer } from "./calls.ts";
 import type { Answered, OriginRefusal } from "./forward.ts";
 import { HeldBytes } from "./held-bytes.ts";
@@ -190,7 +192,15 @@ export class OriginSession extends OriginCalls implements RowReader {
 
   readonly #readConsent: ReadAtOrigin = async (id) => {
     const answer = await this.read({ path: `Consent/${id}`, query: "" });
-    if (answer.ok) return answer.value;
+    if (answer.ok) {
+      const traits = await this.traits();
+      if (traits?.consents === undefined) return answer.value;
+      const named = async (consent: ReadConsent) => {
+        const [found = consent] = await withActors([consent], this.apart(), this.#setting.at);
+        return found;
+      };
+      return { ...answer.value, withNames: named };
+    }
     if (answer.error.reason === "absent") return undefined;
     throw new Error(answer.error.reason);
   };
@@ -214,6 +224,12 @@ export class OriginSession extends OriginCalls implements RowReader {
     return this.names.concerned.decide(row.value.seen)
       ? ok(row.value.now)
       : err({ reason: "answer_too_large" });
+  }
+
+  /** Answers whether the id of a Patient alone leaves to a read. It decides the answer, so the Patient goes on record. */
+  standsAsId(grant: Grant, { body, base }: WholeAnswer, id: string): boolean {
+    const seen = new Discloser(grant, this.basesAt(base)).seenAsId(body, id);
+    return seen !== undefined && this.names.concerned.decide(seen);
   }
 
   /** The bases by which an answer of the origin is redacted. */

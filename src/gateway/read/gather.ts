@@ -51,7 +51,11 @@ export async function gather(
       const { body, base } = one.value;
       const discloser = new Discloser(seen.value, origin.basesAt(base));
       const facts = await origin.know(() => discloser.needsToRead(body, expects.type));
-      return facts.ok ? discloser.read(body, expects.type, id) : facts;
+      if (!facts.ok) return facts;
+      const row = discloser.read(body, expects.type, id);
+      const isHidden = !row.ok && row.error.reason === "row_outside_access";
+      const least = isHidden ? discloser.idOf(body, id) : undefined;
+      return least === undefined ? row : ok(least);
     }
     case "vread": {
       const [old, current, known] = await Promise.all([

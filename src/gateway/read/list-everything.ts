@@ -43,7 +43,9 @@ export async function listEverything(
     const patient = answer.ok
       ? await origin.standing(grant.patient, answer.value, "Patient", grant.id)
       : answer;
-    if (!patient.ok) {
+    const isHidden = !patient.ok && patient.error.reason === "row_outside_access";
+    const standsAsId = isHidden && answer.ok && origin.standsAsId(grant.patient, answer.value, grant.id);
+    if (!patient.ok && !standsAsId) {
       await passOver(await origin.ask(pageAt(first.ask, start.link)));
       return patient;
     }

@@ -25,6 +25,7 @@ import {
   filedVersions,
   presentConsents,
   presentOf,
+  withoutNames,
   type ConsentRow,
 } from "./consent-rows.ts";
 
@@ -215,9 +216,9 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
     if (inForce.some((row) => asWritten.includes(row.consent))) return false;
     if (content?.rules.isActive !== true) return inForce.length === 0;
     const subjects = names.allOfPatient(origin, content.patient);
-    const { digest } = compiledForm(content.rules);
+    const { digest } = withoutNames(compiledForm(content.rules));
     const isSame = (row: ConsentRow) =>
-      subjects.includes(row.subject) && row.digest === digest && (row.mayPermit || !mayPermit);
+      subjects.includes(row.subject) && withoutNames(row).digest === digest && (row.mayPermit || !mayPermit);
     return inForce.length > 0 && inForce.every(isSame);
   }
 

@@ -2,7 +2,7 @@ import { and, eq, inArray, sql } from "drizzle-orm";
 import { instant, type Instant } from "#kernel/clock";
 import { drizzled, type RegistrySql } from "#platform/registry/registry-sql";
 import { consentReadings } from "#platform/registry/schema";
-import { endedVersion, versionOf, type ConsentRow, type FiledRow } from "./consent-rows.ts";
+import { endedVersion, versionOf, withoutNames, type ConsentRow, type FiledRow } from "./consent-rows.ts";
 
 // A question to an origin ends within fifteen seconds. A reading with several pages may lose its claim: then its
 // result is not filed.
@@ -97,6 +97,17 @@ export interface SubjectReading {
 }
 
 /**
+ * The version on file with the names that a reading found behind its actors; undefined: the Consent has changed. A
+ * Consent that a client filed to deny alone has no such names: its effects would tell the client who they are.
+ */
+function renewedVersion(known: FiledRow, row: ConsentRow): ConsentRow | undefined {
+  const bare = withoutNames(row);
+  if (known.digest !== row.digest && withoutNames(known).digest !== bare.digest) return undefined;
+  const { mayPermit, filedBy, filedAt } = known;
+  return { ...row, ...(filedBy !== null && !mayPermit && bare), mayPermit, filedBy, filedAt };
+}
+
+/**
  * Compares the Consents of a patient at the origin with the versions on file. A Consent that changed, or that
  * is new, has the authority of the origin. A Consent that an earlier reading had, and this one has not, ends.
  * A Consent that no reading ever had (the origin's search may not find it) permits no longer, and its denials
@@ -125,18 +136,22 @@ export function compareReading(
       .flatMap((name) => byConsent.get(name) ?? [])
       .toSorted(laterFirst);
     if (known?.isActive !== true && !row.isActive) continue;
+    const renewed = known && renewedVersion(known, row);
     // The client that filed this content decided if it permits.
-    const isSame =
-      known?.digest === row.digest && (known.filedBy !== null || known.mayPermit === row.mayPermit);
-    if (isSame) continue;
-    if (known !== undefined && isFresh(known)) left.push(row.consent);
+    if (renewed !== undefined && (renewed.filedBy !== null || renewed.mayPermit === row.mayPermit)) {
+      if (renewed.digest !== known?.digest) rows.push(renewed);
+    } else if (known !== undefined && isFresh(known)) left.push(row.consent);
     else rows.push(row);
   }
   for (const known of filed) {
     if (present.has(known.consent) || !known.isActive) continue;
     if (isFresh(known)) left.push(known.consent);
     else if (before.includes(known.consent)) rows.push(endedVersion(known));
-    else if (known.mayPermit) rows.push({ ...versionOf(known), mayPermit: false });
+    else {
+      const bare = withoutNames(known);
+      if (known.mayPermit || bare.digest !== known.digest)
+        rows.push({ ...versionOf(known), ...bare, mayPermit: false });
+    }
   }
   return {
     subject,

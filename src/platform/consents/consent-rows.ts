@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { and, eq, getTableColumns, inArray, sql } from "drizzle-orm";
 import * as z from "zod";
 import type { ConsentRules } from "#policy/consent/consent";
-import { storedFormOf } from "#policy/consent/stored-form";
+import { formWithoutNames, storedFormOf } from "#policy/consent/stored-form";
 import { filedByOthersMax, readableMax } from "#policy/consent/unread-consents";
 import { instant } from "#kernel/clock";
 import type { RecordName } from "#registry/revocation";
@@ -85,9 +85,22 @@ export const endedVersion = (filed: FiledRow): ConsentRow => ({
 
 /** The compiled form and its digest. */
 export function compiledForm(rules: ConsentRules): Pick<ConsentRow, "form" | "digest"> {
-  const form = storedFormOf(rules);
-  return { form, digest: createHash("sha256").update(form).digest("hex") };
+  return hashedForm(storedFormOf(rules));
 }
+
+const hashedForm = (form: string): Pick<ConsentRow, "form" | "digest"> => ({
+  form,
+  digest: createHash("sha256").update(form).digest("hex"),
+});
+
+/** The form of a row without the names behind its actors. */
+export function withoutNames({
+  form,
+  digest,
+}: Pick<ConsentRow, "form" | "digest">): Pick<ConsentRow, "form" | "digest"> {
+  return form.includes('"meant"') ? hashedForm(formWithoutNames(form)) : { form, digest };
+}
+
 const endedForm = compiledForm({ isActive: false, readings: [] });
 
 /** The name of a patient's consents in deltas. */

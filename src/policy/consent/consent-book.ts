@@ -434,6 +434,17 @@ export class RowConsents {
     return this.labelPermits(policy) !== undefined;
   }
 
+  /** Answers whether each patient's Consents permit data, of which the row is none, and nothing else denies the row. */
+  permitOtherData(rulePolicy: ConsentPolicy): boolean {
+    const policy = this.#policyFor(rulePolicy);
+    if (this.#standing.isWithheld || this.#patients.length === 0 || this.#cannotBeJudged(policy))
+      return false;
+    const decisions = this.#decisions(policy, false);
+    const isSo = decisions.every((each) => each.isPermitted || each.isBeyondData === true);
+    if (isSo) this.#note(decisions);
+    return isSo;
+  }
+
   /**
    * The provision of each patient that permits the row by its labels; undefined: not of every patient.
    */

@@ -97,8 +97,20 @@ export interface DataLimit {
 
 /** An actor, by a reference at the origin (`Type/id`) or by an identifier (`system|value`). */
 export type Party =
-  | { readonly reference: string; readonly identifier?: string }
+  | {
+      readonly reference: string;
+      readonly identifier?: string;
+      /** Any of them is meant: the names behind the reference, by the origin's resources. Absent: not known. */
+      readonly meant?: readonly (ActorName | Unclear)[];
+    }
   | { readonly reference?: undefined; readonly identifier: string };
+
+/** A person, an organization or a device: one of its names suffices, or each of the parts (a role of a person). */
+export interface ActorName {
+  readonly reference?: string;
+  readonly identifiers?: readonly string[];
+  readonly all?: readonly (ActorName | Unclear)[];
+}
 
 /** `system|code` of a Coding by the system's canonical name; `|code` without a system. */
 export const codeName = (system: string | undefined, code: string): string =>

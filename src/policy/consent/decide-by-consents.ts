@@ -47,6 +47,8 @@ export interface ConsentDecision {
   readonly isPermitted: boolean;
   /** The Consent and the provision that decided; undefined if the base policy did. */
   readonly because: { readonly consent: string; readonly digest: string; readonly path: string } | undefined;
+  /** Nothing denies but that Consents which may permit are limited to other data. */
+  readonly isBeyondData?: boolean;
 }
 
 /** Decides about a row by the Consents of a patient whom the row concerns. */
@@ -69,12 +71,16 @@ export function decideByConsents(
   return {
     isPermitted: decisive.verdict === "permit",
     because: { consent: decisive.consent.consent, digest: decisive.consent.digest, path: decisive.path },
+    ...(decisive.isBeyondData === true && verdicts.every(isOfOtherData) && { isBeyondData: true }),
   };
 }
 
 interface Spoken extends ConsentVerdict {
   readonly consent: FiledConsent;
 }
+
+const isOfOtherData = ({ verdict, isBeyondData, consent }: Spoken): boolean =>
+  verdict === "permit" || (isBeyondData === true && consent.mayPermit);
 
 /** The verdicts that count. Each rule drops a verdict only when a further verdict certainly precedes it. */
 function strongest(verdicts: readonly Spoken[], combining: Combining): readonly Spoken[] {

@@ -18,6 +18,7 @@ import {
   type Effect,
   type ProvisionFrame,
   type LabelLimit,
+  type ActorName,
   type Party,
   type Provision,
   type RootReading,
@@ -61,6 +62,8 @@ export interface KnownParty {
   readonly identifiers: ReadonlySet<string>;
   /** Resource types of which `references` is complete, beyond those that it names. */
   readonly complete?: ReadonlySet<string>;
+  /** The names behind actors are read again at the origin; otherwise they may be outdated, and do not count. */
+  readonly areNamesRead?: boolean;
 }
 
 export interface ConsentVerdict {
@@ -69,6 +72,8 @@ export interface ConsentVerdict {
   readonly path: string;
   /** The number of kinds of criteria that led to that provision. */
   readonly specificity: number;
+  /** It denies for the only reason that it permits other data (IHE PCF volume 1 §53.4.2). */
+  readonly isBeyondData?: boolean;
 }
 
 /**
@@ -82,7 +87,8 @@ export function judgeConsent(
   row: ConsentRowFacts,
 ): ConsentVerdict {
   const { permit, deny, isSilent } = possibleEffects(consent, request, row);
-  if (deny !== undefined) return { verdict: "deny", ...deny };
+  if (deny !== undefined)
+    return { verdict: "deny", ...deny, isBeyondData: deny.isBeyondData === true && !isSilent };
   if (permit !== undefined && row.labels.isPart2 && !standsForPart2(consent, permit.path, request.purpose))
     return silence;
   return permit === undefined || isSilent ? silence : { verdict: "permit", ...permit };
@@ -94,6 +100,8 @@ const silence: ConsentVerdict = { verdict: "silent", path: "", specificity: 0 };
 interface Decided {
   readonly path: string;
   readonly specificity: number;
+  /** See {@link ConsentVerdict}. */
+  readonly isBeyondData?: boolean;
 }
 
 /** The effects that are possible; a row of unknown facts leaves several. */
@@ -149,10 +157,12 @@ function readingOf(
 
 /** A root permit with limits permits nothing but that; a root deny with limits denies nothing but that. */
 function closedWorld(root: Provision, limited: Match): Possible {
-  const [within, beyond] = [
-    effectOf(root.effect, root),
-    effectOf(root.effect === "deny" ? "silent" : "deny", root),
-  ];
+  const within = effectOf(root.effect, root);
+  const { path, specificity, effect } = root;
+  const beyond: Possible =
+    effect === "deny"
+      ? silent
+      : { deny: { path, specificity, isBeyondData: effect === "permit" }, isSilent: false };
   return select(limited, within, beyond);
 }
 
@@ -185,7 +195,7 @@ function exceptionsOf({ exceptions }: Provision, request: ConsentRequest, row: C
     .map((exception) => provisionOf(exception, request, row))
     .reduce(
       (all, next): Possible => ({
-        deny: stronger(all.deny, next.deny),
+        deny: strongerDenial(all.deny, next.deny),
         permit: mayNotDeny(all) && mayNotDeny(next) ? stronger(all.permit, next.permit) : undefined,
         isSilent: all.isSilent && next.isSilent,
       }),
@@ -205,9 +215,15 @@ const select = (match: Match, applies: Possible, otherwise: Possible): Possible 
 
 const either = (a: Possible, b: Possible): Possible => ({
   permit: stronger(a.permit, b.permit),
-  deny: stronger(a.deny, b.deny),
+  deny: strongerDenial(a.deny, b.deny),
   isSilent: a.isSilent || b.isSilent,
 });
+
+/** A denial of its own takes the place of the denial of other data. */
+function strongerDenial(a: Decided | undefined, b: Decided | undefined): Decided | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return { ...(stronger(a, b) ?? a), isBeyondData: a.isBeyondData === true && b.isBeyondData === true };
+}
 
 const stronger = (a: Decided | undefined, b: Decided | undefined): Decided | undefined =>
   a === undefined || (b !== undefined && b.specificity > a.specificity) ? b : a;
@@ -311,15 +327,30 @@ const yesOrNo = (is: boolean): Match => (is ? "yes" : "no");
  * Answers whether a party is the party of a request. A request whose practitioner is known is not of a
  * different practitioner; a request without a known organization may be of any organization.
  */
-function isParty({ reference, identifier }: Party, known: KnownParty): Match {
-  if (reference !== undefined && known.references.has(reference)) return "yes";
-  if (identifier !== undefined && known.identifiers.has(identifier)) return "yes";
-  const isOther =
-    (reference !== undefined && knowsAll(known, reference.slice(0, reference.indexOf("/")))) ||
-    (identifier !== undefined && namesInSystem(known, identifier.slice(0, identifier.indexOf("|") + 1)));
-  return isOther ? "no" : "unknown";
+function isParty({ reference, identifier, ...party }: Party, known: KnownParty): Match {
+  const identifiers = identifier === undefined ? [] : [identifier];
+  const itself = isNamed({ ...(reference !== undefined && { reference }), identifiers }, known);
+  const meant = known.areNamesRead === true && "meant" in party ? party.meant : undefined;
+  if (itself === "yes" || meant === undefined) return itself;
+  const behind = item(meant, (name) => isNamed(name, known));
+  return itself === "unknown" ? behind : behind === "yes" ? "unknown" : itself;
 }
 
+function isNamed({ reference, identifiers = [], all }: ActorName, known: KnownParty): Match {
+  if (reference !== undefined && known.references.has(reference)) return "yes";
+  if (identifiers.some((identifier) => known.identifiers.has(identifier))) return "yes";
+  const isOther =
+    (reference !== undefined && knowsAll(known, reference.slice(0, reference.indexOf("/")))) ||
+    (!ofPerson.test(reference ?? "") &&
+      identifiers.some((identifier) =>
+        namesInSystem(known, identifier.slice(0, identifier.indexOf("|") + 1)),
+      ));
+  if (isOther) return "no";
+  return all === undefined ? "unknown" : allOf(all.map((part) => (part ? isNamed(part, known) : "unknown")));
+}
+
+/** The identifiers of a client's organization tell nothing of a person. */
+const ofPerson = /^(?:Practitioner|PractitionerRole|RelatedPerson|Patient)\//u;
 const manyFold: ReadonlySet<string> = new Set(["Group", "CareTeam"]); // a party may be in several
 
 const knowsAll = ({ references, complete }: KnownParty, type: string): boolean =>

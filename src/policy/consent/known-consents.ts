@@ -125,8 +125,10 @@ export class NamesOfRequest {
   #make(readsActors: boolean): string {
     const { recipient, holder, purpose, api } = this.request;
     const parties = (readsActors ? [recipient, holder] : []).map(
-      ({ references, identifiers, complete = none }) =>
+      ({ references, identifiers, complete = none, areNamesRead }) => [
+        areNamesRead,
         [references, identifiers, complete].map((names) => Array.from(names)),
+      ],
     );
     return JSON.stringify([purpose, api, parties]);
   }

@@ -20,7 +20,7 @@ import {
   type RootReading,
   type Unclear,
 } from "./consent.ts";
-import { storedFormOf } from "./stored-form.ts";
+import { formMax, storedFormOf } from "./stored-form.ts";
 import { spanOf, spanOfPeriod } from "./time-span.ts";
 import { unreadConsents } from "./unread-consents.ts";
 
@@ -30,8 +30,6 @@ const thp = "http://terminology.hl7.org/CodeSystem/";
 const provisionDepthMax = 4;
 /** Provisions of one Consent; a longer Consent is not understood. */
 const provisionsMax = 200;
-/** Characters of a stored form: some 1,500 codes. Every version is stored, and each change is sent to isolates. */
-const formMax = 65_536;
 
 /**
  * Reads a Consent of FHIR R4 4.0.1. It never fails: a part that is not understood is kept as `unclear`, so

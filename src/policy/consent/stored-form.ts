@@ -30,11 +30,16 @@ const bounds = mapped(
 );
 const span = strictObjectOf({ utc: bounds, local: bounds, isZoned: booleanValue });
 const effect = literalOf(["permit", "deny"]);
+const list = <T>(item: ValueShape<T>) => optional(arrayOf(orNull(item)));
+const names = { reference: optional(textOf()), identifiers: optional(arrayOf(textOf())) };
 const party = eitherOf(
-  strictObjectOf({ reference: textOf(), identifier: optional(textOf()) }),
+  strictObjectOf({
+    reference: textOf(),
+    identifier: optional(textOf()),
+    meant: list(strictObjectOf({ ...names, all: list(strictObjectOf(names)) })),
+  }),
   strictObjectOf({ identifier: textOf() }),
 );
-const list = <T>(item: ValueShape<T>) => optional(arrayOf(orNull(item)));
 
 const frame = strictObjectOf({
   period: optional(orNull(span)),
@@ -89,6 +94,13 @@ const storedForm = strictObjectOf({ v: literalOf([version]), rules: storedRules 
 
 /** The canonical text of the rules (RFC 8785; an infinite bound is null). Its SHA-256 names the Consent. */
 export const storedFormOf = (rules: ConsentRules): string => canonicalJson({ rules, v: version });
+
+/** Characters of a stored form: some 1,500 codes. Every version is stored, and each change is sent to isolates. */
+export const formMax = 65_536;
+
+/** The form without the names behind its actors: they change while the Consent does not. */
+export const formWithoutNames = (form: string): string =>
+  JSON.stringify(JSON.parse(form, (name, value: unknown) => (name === "meant" ? undefined : value)));
 
 /** The rules of a stored form; for a text that is not a form of this version, rules that deny every request. */
 export function readStoredForm(text: string): ConsentRules {

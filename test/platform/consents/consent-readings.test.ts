@@ -1,7 +1,7 @@
 import { test } from "vitest";
 import { instant } from "#kernel/clock";
 import { compareReading } from "#platform/consents/consent-readings";
-import type { ConsentRow, FiledRow } from "#platform/consents/consent-rows";
+import { withoutNames, type ConsentRow, type FiledRow } from "#platform/consents/consent-rows";
 
 const every = 300_000;
 const begun = instant(10_000_000);
@@ -78,4 +78,33 @@ test("a reading changes the authority of the origin's own Consents, never of a C
   expect(compare([permitting], [filed("a", { mayPermit: false, filedBy: null })]).rows).toEqual([permitting]);
   const plain = row("a");
   expect(compare([plain], [filed("a", { filedBy: null })]).rows).toEqual([plain]);
+});
+
+test("the names behind actors are renewed with the authority of the Consent on file, and none are for a client that may only deny", ({
+  expect,
+}) => {
+  const form = (...meant: readonly string[]) => ({
+    form: `{"actor":{${meant.length === 0 ? "" : `"meant":${JSON.stringify(meant)},`}"reference":"Group/g"}}`,
+    digest: `of ${meant.join()}`,
+  });
+  const bare = withoutNames(form("doc"));
+  expect(bare.form).toBe(form().form);
+  const renewed = (known: Partial<FiledRow>, found = form("nurse")) =>
+    compare([row("a", found)], [filed("a", known)]).rows;
+  const [older] = [filed("a").filedAt];
+  expect(renewed(form("doc"))).toEqual([
+    row("a", { ...form("nurse"), mayPermit: true, filedBy: "registrar", filedAt: older }),
+  ]);
+  expect(renewed({ ...form("doc"), filedAt: instant(begun - 1) }), "filed a moment ago").toHaveLength(1);
+  expect(renewed(bare), "names for the first time").toMatchObject([form("nurse")]);
+  expect(renewed({ ...form("nurse"), mayPermit: false }), "a withdrawn authority").toMatchObject([
+    { ...bare, mayPermit: false },
+  ]);
+  expect(renewed({ ...bare, mayPermit: false })).toEqual([]);
+  expect(renewed({ ...form("doc"), filedBy: null, mayPermit: false }), "the origin's own").toMatchObject([
+    form("nurse"),
+  ]);
+  // a reading that does not find the Consent renews no names
+  expect(compare([], [filed("a", { ...form("doc"), mayPermit: false })]).rows).toMatchObject([bare]);
+  expect(renewed(form("doc"), { form: "{}", digest: "changed" })).toMatchObject([{ mayPermit: false }]);
 });
