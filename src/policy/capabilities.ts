@@ -109,7 +109,7 @@ function capabilityOf(
     revincludes: [], // the includes of further types that lead back; known when all types are
     operations: isUsable ? operationsOf(policy, access, type) : [],
     ...(interactions.includes("create") &&
-      mayChooseId(access, access.idPrefix ?? "") && { updateCreate: true }),
+      mayChooseId(policy, access, type, access.idPrefix ?? "") && { updateCreate: true }),
   };
 }
 

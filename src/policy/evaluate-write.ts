@@ -23,7 +23,15 @@ import { isMoved } from "./moving.ts";
 import { needsOf, type RowNeeds } from "./row-needs.ts";
 import { weighRow, whyWithheld, type WithheldBy } from "./row-weight.ts";
 import { unlabelsElement } from "./sensitivity/labelled-elements.ts";
-import { changesRelation, labelsLess, relationMembers, showsMore, widensAccess } from "./self-widening.ts";
+import {
+  actorMembers,
+  changesOneOf,
+  changesRelation,
+  labelsLess,
+  relationMembers,
+  showsMore,
+  widensAccess,
+} from "./self-widening.ts";
 import { isTakenByEachRow } from "./unread-patch.ts";
 
 /**
@@ -144,6 +152,10 @@ export function evaluateWrite(
   // A new Consent of any client adds denials at most. A change or a deletion could take a denial away.
   if (type === "Consent" && write.kind !== "create" && !mayChangeConsents(policy, access))
     return err({ reason: "rule_missing", type, interaction });
+  // A Consent that names a deleted resource would mean who creates it again.
+  const actors = actorMembers(policy, access, type);
+  if (actors !== undefined && write.kind === "delete")
+    return err({ reason: "rule_missing", type, interaction });
   const rowAccess = rowAccessOf(access, type, permission);
   if (rowAccess === undefined) return err({ reason: "scope_insufficient", type, interaction });
   // A practitioner or an organization belongs to several patients: one patient's scope must not change it.
@@ -179,7 +191,11 @@ export function evaluateWrite(
       isTakenByEachRow(
         operations,
         type,
-        new Set([...decidingPaths(type).map(([member]) => member), ...relationMembers(policy.users, type)]),
+        new Set([
+          ...decidingPaths(type).map(([member]) => member),
+          ...relationMembers(policy.users, type),
+          ...(actors ?? []),
+        ]),
       ),
     seen,
     writable,
@@ -250,6 +266,7 @@ function faultOf(
     const paths = [...factPaths(textAt(stored, "resourceType") ?? ""), ...factPaths(resultType)];
     const before = Facts.of(stored, paths);
     if (
+      (nesting === undefined && changesOneOf(actorMembers(policy, access, type), stored, result)) ||
       labelsLess(before, next) ||
       unlabelsElement(stored, result) ||
       showsMore(policy, row, before, next) ||

@@ -55,6 +55,8 @@ export interface Access {
    * would look like the origin's own.
    */
   readonly consentsAreOrigins?: boolean | undefined;
+  /** The origin's resources say who is meant by the actors of Consents (consent/who-is-meant). */
+  readonly actorsAreRead?: boolean | undefined;
   /**
    * Answers whether the policy shows what a condition of a scope reads, in each of its rules for the type.
    * A client chooses the scopes of its token: rows that meet a hidden condition would reveal the hidden

@@ -32,9 +32,7 @@ export function changesRelation(
   stored: JsonObject | undefined,
   result: JsonObject,
 ): boolean {
-  return relationMembers(users, textAt(result, "resourceType") ?? "").some(
-    (name) => !isSameJson(stored && property(stored, name), property(result, name)),
-  );
+  return changesOneOf(relationMembers(users, textAt(result, "resourceType") ?? ""), stored, result);
 }
 
 /** The members of a type by which users find their patients. */
@@ -42,6 +40,36 @@ export const relationMembers = (users: ReadonlySet<UserRelation>, type: string):
   [...users].flatMap((relation) =>
     Object.hasOwn(relationElements[relation], type) ? (relationElements[relation][type] ?? []) : [],
   );
+
+/** The elements by which a resource says who is meant by the actor of a Consent (consent/who-is-meant), by type. */
+const actorElements: Readonly<Record<string, readonly string[]>> = {
+  Organization: ["identifier"],
+  Device: ["identifier", "patient"],
+  PractitionerRole: ["practitioner", "organization", "active", "period"],
+  Group: ["member", "quantity", "active", "actual"],
+  CareTeam: ["participant", "subject", "status", "period"],
+};
+
+/**
+ * The members by which a type says who is meant by Consents, if the writer may not change them: a member who joins or
+ * leaves changes what a Consent on file permits and denies. Undefined: none has a meaning to Consents, or the writer is
+ * a consent registrar.
+ */
+export function actorMembers(
+  { isConsentRegistrar }: Pick<CompiledPolicy, "isConsentRegistrar">,
+  { actorsAreRead }: Pick<Access, "actorsAreRead">,
+  type: string,
+): readonly string[] | undefined {
+  if (actorsAreRead !== true || isConsentRegistrar || !Object.hasOwn(actorElements, type)) return undefined;
+  return [...(actorElements[type] ?? []), "modifierExtension", "implicitRules"];
+}
+
+/** Answers whether a write changes one of these members of a stored resource. */
+export const changesOneOf = (
+  members: readonly string[] = [],
+  stored: JsonObject | undefined,
+  result: JsonObject,
+): boolean => members.some((name) => !isSameJson(stored && property(stored, name), property(result, name)));
 
 /**
  * Answers whether a write takes a label away: from `meta.security`, from the element by which a document states

@@ -373,6 +373,7 @@ const trees: Readonly<Record<string, string>> = {
   "policy/grant mayLinkTo": reference,
   "policy/moving identifiersOf": change,
   "policy/row-access coversNamedPatient": reference,
+  "policy/self-widening changesOneOf": change,
   "policy/self-widening changesRelation": change,
   "policy/sensitivity/labelled-elements collectParts": change,
   "policy/sensitivity/labelled-elements standingsOf": change,

@@ -44,6 +44,7 @@ export async function permit(
       clientKind: who.client.kind,
       shows: showsInEachRule(policy),
       consentsAreOrigins: traits?.consents?.verified !== undefined,
+      actorsAreRead: traits?.consents !== undefined,
       at,
       idPrefix: who.client.idPrefix,
     },

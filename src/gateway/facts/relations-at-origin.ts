@@ -9,6 +9,7 @@ import { residenceFacts } from "#residence/row-residences";
 import { RelatedPatients } from "#fhir/r4/related-patients";
 import type { UserRelation } from "#policy/schema";
 import { eachPage, pagesUsual } from "#gateway/origin/pages";
+import { nobodysId } from "#gateway/origin/rows-by-id";
 import type { RelateRefusal, RowReader, RowsRefusal } from "#gateway/origin/asking";
 
 // A list of patients goes into the question to the origin.
@@ -306,8 +307,6 @@ export class RelationsAtOrigin {
 }
 
 const nobody: ReadonlySet<string> = new Set();
-/** An id that no server gives: it is too short. */
-const nobodysId = "-";
 const nothing: Standing = { practitioners: nobody, organizations: nobody, patients: nobody };
 const ofPractitioners: readonly UserRelation[] = ["practitioner", "organization", "panel"];
 

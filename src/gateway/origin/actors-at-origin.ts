@@ -4,10 +4,11 @@ import type { Instant } from "#kernel/clock";
 import { actorsIn, followedIn, readActor, withActorNames, type ActorRow } from "#policy/consent/who-is-meant";
 import type { ReadConsent } from "#gateway/consents/consent-filing";
 import type { Asking } from "./asking.ts";
-import { questionsById, rowsById } from "./rows-by-id.ts";
+import { nobodysId, questionsById, rowsById } from "./rows-by-id.ts";
 
-// An actor, its members, and the organization of a role: a Group in a Group in a Group is followed no further.
-const levelsMax = 4;
+// Each type is asked for once, before the types that its resources name. The rounds are the same without such an actor:
+// a hidden patient's Consents decide about no question.
+const rounds = [["Group", "CareTeam"], ["PractitionerRole", "Device"], ["Organization"]] as const;
 // The resources that are read for one Consent, and for all Consents of a patient, which share them alike.
 const [followedMax, followedOfPatientMax] = [40, 400];
 
@@ -26,27 +27,23 @@ export async function withActors(
     const next = content?.rules.isActive === true ? followedIn(actorsIn(content.rules)) : [];
     return content === undefined || next.length === 0
       ? []
-      : [{ consent, ...content, next: [...new Set(next)], followed: new Set<string>() }];
+      : [{ consent, ...content, next, followed: new Set<string>() }];
   });
   const byPatient = Map.groupBy(naming, ({ patient }) => patient);
   const sharers = (patient: string): number => byPatient.get(patient)?.length ?? 1;
   const rows = new Map<string, ActorRow>();
-  const asked = new Set<string>();
-  for (let level = 1; level <= levelsMax; level += 1) {
+  const follow = (): void => {
     for (const { patient, next, followed } of naming) {
       const most = Math.min(followedMax, Math.max(1, Math.floor(followedOfPatientMax / sharers(patient))));
       for (const reference of next) if (followed.size < most) followed.add(reference);
     }
-    const unknown = new Set(
-      naming.flatMap(({ followed }) => [...followed].filter((each) => !asked.has(each))),
-    );
-    for (const [type, ids] of questionsById(unknown)) await readActors(type, ids, origin, at, rows);
-    for (const reference of unknown) asked.add(reference);
-    for (const each of naming) {
-      const { followed } = each;
-      const behind = each.next.flatMap((name) => (followed.has(name) ? (rows.get(name)?.means ?? []) : []));
-      each.next = [...new Set(followedIn(behind))].filter((name) => !followed.has(name));
-    }
+  };
+  for (const types of rounds) {
+    follow();
+    const all = new Set(naming.flatMap(({ followed }) => [...followed]));
+    await Promise.all(types.map((type) => readActors(type, all, origin, at, rows)));
+    for (const each of naming)
+      each.next = followedIn([...each.followed].flatMap((name) => rows.get(name)?.means ?? []));
   }
   const named = new Map(
     naming.map(({ consent, patient, rules, followed }) => {
@@ -66,24 +63,27 @@ const entryOf = (
   return row === undefined ? [] : [[reference, row]];
 };
 
+/** Asks for the resources of a type among these, and at least for an id that no server gives. */
 async function readActors(
   type: string,
-  ids: readonly string[],
+  among: ReadonlySet<string>,
   origin: Asking,
   at: Instant,
   rows: Map<string, ActorRow>,
 ): Promise<void> {
+  const wanted = [...among].filter((reference) => reference.startsWith(`${type}/`));
   const twice = new Set<string>();
   const keeps = (row: JsonObject, base: FhirBase) => {
-    const id = textAt(row, "id") ?? "";
-    const reference = `${type}/${id}`;
-    if (textAt(row, "resourceType") !== type || !ids.includes(id)) return false;
+    const reference = `${type}/${textAt(row, "id")}`;
+    if (textAt(row, "resourceType") !== type || !among.has(reference)) return false;
     if (rows.has(reference)) twice.add(reference);
     rows.set(reference, readActor(row, base, at));
     return false; // the names alone are retained
   };
-  const read = await rowsById(type, ids, origin, { keeps });
+  for (const [, ids] of questionsById(wanted.length === 0 ? [`${type}/${nobodysId}`] : wanted)) {
+    const read = await rowsById(type, ids, origin, { keeps });
+    if (!read.ok && read.error.reason !== "too_many_rows" && !read.error.reason.startsWith("answer_"))
+      throw new Error(read.error.reason);
+  }
   for (const reference of twice) rows.delete(reference); // which of them is meant is not known
-  if (!read.ok && read.error.reason !== "too_many_rows" && !read.error.reason.startsWith("answer_"))
-    throw new Error(read.error.reason);
 }

@@ -7,6 +7,8 @@ import type { Asking, RowsRefusal } from "#gateway/origin/asking";
  * Ids of a question. Servers cap a page at fifty rows or more: the number of pages depends on no row that is there.
  */
 const idsMax = 50;
+/** An id that no server gives: it is too short. */
+export const nobodysId = "-";
 
 /** The questions for resources, given as `Type/id`: each has one type and at most so many ids. */
 export function questionsById(

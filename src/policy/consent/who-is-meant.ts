@@ -131,11 +131,10 @@ function isInPeriod(object: JsonObject, at: Instant): boolean | Unclear {
   return includesInstant(span, at);
 }
 
-/** It is named by itself, and has no members. */
-const isItself = /^(?:Organization|Device)\//u;
-const typeIn = (reference: string): string => reference.slice(0, reference.indexOf("/"));
 const isFollowed = (reference: string | undefined): reference is string =>
-  reference !== undefined && Object.hasOwn(readers, typeIn(reference));
+  reference !== undefined && Object.hasOwn(readers, reference.slice(0, reference.indexOf("/")));
+
+const severalFold = /^(?:Group|CareTeam)\//u;
 
 /** The references of these names behind which further names stand. */
 export const followedIn = (names: readonly (ActorName | Party | Unclear)[]): readonly string[] =>
@@ -167,34 +166,27 @@ export function withActorNames(
   sharers = 1,
 ): ConsentRules {
   let left = Math.min(namesMax, Math.floor(namesOfPatientMax / sharers));
-  /** Adds the names behind a reference, until there are too many. */
-  const collect = (
-    reference: string,
-    seen: Set<string>,
-    found: (ActorName | Unclear)[],
-  ): (ActorName | Unclear)[] => {
+  /** The names behind a reference. A Group in a Group, or a team in a team, is not followed. */
+  const namesOf = (reference: string, isMember = false): readonly (ActorName | Unclear)[] => {
     const row = rows.get(reference);
-    const isOwn = row !== undefined && (row.patient ?? patient) === patient;
-    seen.add(reference);
-    for (const name of isOwn ? row.means : [unclear]) {
-      if (found.length > namesMax) break;
-      const next = name?.all === undefined ? name?.reference : undefined;
-      if (name?.all !== undefined) found.push({ ...name, all: name.all.map(ofPart) });
-      else if (next === `Patient/${patient}`) continue; // no Consent limits the individual
-      else if (next?.startsWith("Patient/") === true) found.push(unclear);
-      else if (!isFollowed(next) || (next === reference && isItself.test(next))) found.push(name);
-      else if (!seen.has(next)) collect(next, seen, found);
-    }
-    return found;
+    const isOwn = (row?.patient ?? patient) === patient;
+    if (row === undefined || !isOwn || (isMember && severalFold.test(reference))) return [unclear];
+    return row.means.flatMap((name): readonly (ActorName | Unclear)[] => {
+      if (name?.all !== undefined) return [{ ...name, all: name.all.map(ofPart) }];
+      const next = name?.reference;
+      if (next === `Patient/${patient}`) return []; // no Consent limits the individual
+      if (next?.startsWith("Patient/") === true) return [unclear];
+      return isFollowed(next) && next !== reference ? namesOf(next, true) : [name];
+    });
   };
   const ofPart = (part: ActorName | Unclear): ActorName | Unclear => {
-    const [found = unclear] = isFollowed(part?.reference) ? collect(part.reference, new Set(), []) : [part];
+    const [found = unclear] = isFollowed(part?.reference) ? namesOf(part.reference, true) : [part];
     return found;
   };
   const known = new Map<string, readonly (ActorName | Unclear)[]>();
   const named = (party: Party | Unclear): Party | Unclear => {
     if (!isFollowed(party?.reference)) return party;
-    const meant = known.get(party.reference) ?? collect(party.reference, new Set(), []);
+    const meant = known.get(party.reference) ?? namesOf(party.reference);
     known.set(party.reference, meant);
     if (meant.length > left) return party;
     left -= meant.length;

@@ -66,13 +66,24 @@ async function named(consents: readonly ReadConsent[], rows: readonly object[] |
   return { names, questions };
 }
 
-test("the actors of all Consents are asked for by type and level, and a Consent without such an actor asks nothing", async ({
+const padding = ["Group", "CareTeam", "PractitionerRole", "Device", "Organization"].map(
+  (type) => `${type}?_id=-&_count=1`,
+);
+
+test("a reading asks each type once, whatever the Consents name and whatever the origin has", async ({
   expect,
 }) => {
+  const role = (id: string, more: object = {}) => ({
+    resourceType: "PractitionerRole",
+    id,
+    practitioner: { reference: "Practitioner/q" },
+    ...more,
+  });
+  const lab = { resourceType: "Organization", id: "lab", identifier: [{ system: "urn:npi", value: "1" }] };
   const rows = [
-    group("a", "Practitioner/p", "Group/b"),
-    group("b", "PractitionerRole/r"),
-    { resourceType: "PractitionerRole", id: "r", practitioner: { reference: "Practitioner/q" } },
+    group("a", "Practitioner/p", "PractitionerRole/r"),
+    role("r", { organization: { reference: "Organization/lab" } }),
+    lab,
   ];
   const some = [naming("1", "ann", "Group/a", "Practitioner/x"), naming("2", "ben", "Group/a", "Group/none")];
   expect(await named(some, rows)).toEqual({
@@ -80,18 +91,29 @@ test("the actors of all Consents are asked for by type and level, and a Consent 
       ["Practitioner/p,PractitionerRole/r", undefined],
       ["Practitioner/p,PractitionerRole/r", "?"],
     ],
-    questions: ["Group?_id=a,none&_count=2", "Group?_id=b&_count=1", "PractitionerRole?_id=r&_count=1"],
+    questions: [
+      "Group?_id=a,none&_count=2",
+      "CareTeam?_id=-&_count=1",
+      "PractitionerRole?_id=r&_count=1",
+      "Device?_id=-&_count=1",
+      "Organization?_id=lab&_count=1",
+    ],
   });
-  expect((await named([naming("1", "ann", "Practitioner/x", "Patient/ann")], rows)).questions).toEqual([]);
+  const kinds = (questions: readonly string[]) => questions.map((each) => each.replace(/_id=[^&]*&.*/u, ""));
+  for (const [consents, there] of [
+    [[], []],
+    [[naming("1", "ann", "Practitioner/x", "Patient/ann")], []],
+    [some, []],
+    [some, rows],
+    [[naming("1", "ann", "CareTeam/absent")], rows],
+  ] as const)
+    expect(kinds((await named(consents, there)).questions)).toEqual(kinds(padding));
+  expect((await named([], [])).questions).toEqual(padding);
 });
 
-test("what is read for a Consent ends after four levels and forty resources, and a patient's Consents share four hundred", async ({
+test("what is read for a Consent ends after forty resources, and a patient's Consents share four hundred", async ({
   expect,
 }) => {
-  const chain = ["a", "b", "c", "d"].map((id, index, all) => group(id, `Group/${all[index + 1] ?? "e"}`));
-  const rows = [...chain, group("e", "Practitioner/p")];
-  expect((await named([naming("1", "ann", "Group/a")], rows)).names).toEqual([["?"]]);
-  expect((await named([naming("1", "ann", "Group/b")], rows)).names).toEqual([["Practitioner/p"]]);
   const many = Array.from({ length: 41 }, (_, index) => group(`g${index}`, "Practitioner/p"));
   const actors = many.map(({ id }) => `Group/${id}`);
   const [found = []] = (await named([naming("1", "ann", ...actors)], many)).names;

@@ -1,11 +1,14 @@
+import { isDeepStrictEqual } from "node:util";
 import { test } from "vitest";
-import { textAt } from "#fhir/json/json";
+import { textAt, type Json } from "#fhir/json/json";
+import { elementsOf } from "#fhir/r4/elements";
 import { instant } from "#kernel/clock";
 import { judgeConsent } from "#policy/consent/judge-consent";
 import { readConsent } from "#policy/consent/read-consent";
 import { rowFactsOf } from "#policy/consent/row-facts";
 import { formWithoutNames, readStoredForm, storedFormOf } from "#policy/consent/stored-form";
 import { actorsIn, followedIn, readActor, withActorNames } from "#policy/consent/who-is-meant";
+import { actorMembers } from "#policy/self-widening";
 import { base, coding, consent, observation, party, recipient, requestOf, resource } from "./scene.ts";
 
 const at = instant(Date.parse("2026-11-27T11:00:00Z"));
@@ -70,11 +73,9 @@ test("a Group, a CareTeam, a role, an Organization and a Device mean their membe
     id: "pump",
     identifier: [{ system: "urn:phylax:client", value: "app" }],
   };
-  const nested = [group("outer", [to("Group/inner")]), group("inner", [to("CareTeam/team")]), team()];
   for (const [actor, rows] of [
     ["Group/g", [group("g", [to("Practitioner/doc")])]],
     ["Group/g", [group("g", [to("PractitionerRole/role")]), role(), lab]],
-    ["Group/outer", nested],
     ["CareTeam/team", [team()]],
     ["PractitionerRole/role", [role(), lab]],
     ["Organization/lab", [lab]],
@@ -108,7 +109,9 @@ test("who is not known may be anybody: a denial of an actor holds for each calle
     ["Group/g", [group("g", many)]],
     ["Group/g", [group("g", [{ display: "Dr. Doe" }])]],
     ["Group/g", [group("g", [to("Patient/2")])]],
-    ["Group/g", [group("g", [to("Group/absent")])]],
+    ["Group/g", [group("g", [to("Group/h")]), group("h", [to("Practitioner/doc")])]],
+    ["Group/g", [group("g", [to("Group/g")])]],
+    ["CareTeam/team", [team({ participant: [{ member: to("CareTeam/team") }] })]],
     ["Group/g", [group("g", [to("https://other.example/Practitioner/doc")])]],
     ["CareTeam/team", [team({ subject: to("Patient/2") })]],
     ["CareTeam/team", [team({ status: "proposed" })]],
@@ -121,9 +124,7 @@ test("who is not known may be anybody: a denial of an actor holds for each calle
   expect(verdicts("Group/g", [], [group("g", [to("Practitioner/doc")])]), "no user signed in").toBe(unknown);
 });
 
-test("a member who left, a role that ended and a team that is no more mean nobody; a circle adds nobody", ({
-  expect,
-}) => {
+test("a member who left, a role that ended and a team that is no more mean nobody", ({ expect }) => {
   const who = ["Practitioner/doc", `${npi}|1`];
   const left = (more: object) => ({
     ...group("g", []),
@@ -144,12 +145,23 @@ test("a member who left, a role that ended and a team that is no more mean nobod
   expect(verdicts("PractitionerRole/role", who, [role(past), lab])).toBe(apart);
   expect(verdicts("PractitionerRole/role", who, [role({ active: false }), lab])).toBe(apart);
   expect(verdicts("CareTeam/team", who, [team({ status: "inactive" })])).toBe(apart);
-  const circle = [
-    group("g", [to("Group/h"), to("Practitioner/nurse")]),
-    group("h", [to("Group/g"), to("Group/h")]),
-  ];
-  expect(verdicts("Group/g", who, circle)).toBe(apart);
-  expect(verdicts("Group/g", ["Practitioner/nurse"], circle)).toBe(meant);
+});
+
+test("no element decides who is meant that a client may change", ({ expect }) => {
+  const device = { resourceType: "Device", id: "pump", identifier: [id("1")], patient: to("Patient/1") };
+  const values: readonly (Json | undefined)[] = [undefined, [], [{}], {}, true, "x", to("Patient/2")];
+  for (const each of [group("g", [to("Practitioner/doc")]), team(), role(), lab, device]) {
+    const guarded = actorMembers({ isConsentRegistrar: false }, { actorsAreRead: true }, each.resourceType);
+    const before = readActor(resource(each), base, at);
+    const decisive = new Set<string>();
+    for (const name of elementsOf(each.resourceType).keys())
+      for (const value of values) {
+        const after = readActor(resource({ ...each, [name]: value }), base, at);
+        if (name !== "id" && !isDeepStrictEqual(after, before)) decisive.add(name);
+      }
+    expect(decisive.size).toBeGreaterThan(1);
+    expect([...decisive].filter((name) => guarded?.includes(name) !== true)).toEqual([]);
+  }
 });
 
 test("the names of a Consent are bounded, and the form without them is the form of the Consent as it was written", ({

@@ -211,7 +211,7 @@ async function planChange(
   const answer = await origin.read({ path: `${type}/${id}`, query: "" });
   if (!answer.ok) {
     const isFree = answer.error.reason === "absent" && conditions.ifMatch === undefined;
-    return isFree && kind === "update" && mayChooseId(access, id)
+    return isFree && kind === "update" && mayChooseId(policy, access, type, id)
       ? planCreate({ kind: "create", type }, body, { policy, access }, origin, id)
       : answer;
   }
