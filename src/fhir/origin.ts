@@ -59,33 +59,52 @@ const signing =
 
 /**
  * Answers whether a reader may take a URL for one below a base, in any spelling and for any user: by another scheme,
- * through escapes, or at the host with a dot behind it. A text without a host of its own must not name the base's.
+ * through escapes, with path parameters, or at the host with a dot behind it. A text without a host of its own must not
+ * name the base's.
  */
 export function leadsBelow(url: string, bases: readonly string[]): boolean {
   if (bases.length === 0) return false;
   const places = placesOf(url);
-  const text = url.toLowerCase();
+  const texts = decodedForms(url.toLowerCase().replaceAll("\\", "/"));
   return bases.some((base) => {
     const [below = ""] = placesOf(base);
     return places.length === 0
-      ? text.includes(below.slice(0, below.indexOf("/")))
+      ? texts.some((text) => namesHost(text, below.slice(0, below.indexOf("/"))))
       : places.some((place) => place.startsWith(below));
   });
 }
 
-/** Host and path of a URL as one parser reads them, then with the escapes of the path decoded; without case. */
+/** A host without a dot or a port may be an ordinary word: it is a host at the place of a host alone. */
+const namesHost = (text: string, host: string): boolean =>
+  /[.:[]/u.test(host)
+    ? text.includes(host)
+    : new RegExp(`(?:^\\s*|//|@)${host}\\.?(?:[/?#:]|\\s*$)`, "u").test(text);
+
+/** A text, and the text as up to three readers decode its escapes. */
+function decodedForms(text: string): readonly string[] {
+  const forms = [text];
+  for (let times = 0; times < 3; times += 1)
+    forms.push((forms.at(-1) ?? "").replaceAll(/%[2-7][0-9a-f]/giu, (hex) => decodeURIComponent(hex)));
+  return forms;
+}
+
+/**
+ * Host and path of a URL as one parser reads them, then with the escapes of the path decoded, each also without its path
+ * parameters (RFC 3986 §3.3); without case.
+ */
 function placesOf(url: string): readonly string[] {
   const parsed = URL.parse(url) ?? URL.parse(url, nowhere);
   if (parsed === null || parsed.hostname === "" || parsed.href.startsWith(nowhere)) return [];
   const { hostname, port, pathname } = parsed;
   const host = hostname.replace(/\.$/u, "") + (/^(?:80|443)?$/u.test(port) ? "" : `:${port}`);
-  const paths = [pathname];
-  for (let times = 0; times < 3; times += 1) {
-    const decoded = (paths.at(-1) ?? "").replaceAll(/%[2-7][0-9a-f]/giu, (hex) => decodeURIComponent(hex));
-    paths.push(URL.parse(decoded.replaceAll(/[/\\]+/gu, "/"), nowhere)?.pathname ?? "");
-  }
-  return paths.map((path) => `${host}${path.replace(/\/*$/u, "/")}`.toLowerCase());
+  const paths = decodedForms(pathname).flatMap((path) => [path, path.replaceAll(/;[^/\\]*/gu, "")]);
+  return [pathname, ...paths.map(resolved)].map((path) =>
+    `${host}${path.replace(/\/*$/u, "/")}`.toLowerCase(),
+  );
 }
+
+const resolved = (path: string): string =>
+  URL.parse(path.replaceAll(/[/\\]+/gu, "/"), nowhere)?.pathname ?? "";
 
 const nowhere = "https://relative.invalid/";
 

@@ -1,5 +1,5 @@
 import { test } from "vitest";
-import { originName } from "#fhir/origin";
+import { leadsBelow, originName } from "#fhir/origin";
 import { readRegistry } from "#registry/read";
 
 test("the registry accepts exactly the names of origins that an address of the API can have", ({
@@ -26,4 +26,32 @@ test("the registry accepts exactly the names of origins that an address of the A
     expect(read.ok, name).toBe(isName.test(name));
   }
   expect(names.filter((name) => isName.test(name))).toEqual(["a", "main", "a-1", "a".repeat(32)]);
+});
+
+test("a URL below a storage base is known with path parameters, and a short host name is no ordinary word", ({
+  expect,
+}) => {
+  const bases = ["https://files.example/binary/", "http://s3/binary/"];
+  const below = [
+    "https://files.example/binary;x=1/a.pdf",
+    "https://files.example/binary%3Bx=1/a.pdf",
+    "https://files.example/;y/binary/a.pdf",
+    "https://files.example/other/..;/binary/a.pdf",
+    "https://files.example/other/..%253bz/binary/a.pdf",
+    "http://s3/binary;x/a.pdf",
+    "s3/binary/a.pdf",
+    "urn:x:http:%2F%2Fs3%2Fbinary%2Fa.pdf",
+    "urn:x:files.example",
+  ];
+  for (const url of below) expect(leadsBelow(url, bases), url).toBe(true);
+  const elsewhere = [
+    "https://files.example/other;binary/a.pdf",
+    "https://files.example/binary2/a.pdf",
+    "urn:x:class3",
+    "urn:oid:1.2.3#s3",
+    "Binary/s3",
+    "Binary/s3/_history/1",
+    "Binary/labs3-7",
+  ];
+  for (const url of elsewhere) expect(leadsBelow(url, bases), url).toBe(false);
 });
