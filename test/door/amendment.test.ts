@@ -434,3 +434,18 @@ test("the time of a request is extended once, and only within its sixty days", a
   expect(out).toMatch(new RegExp(`${second.id} .* open, late`, "u"));
   expect(out).toMatch(new RegExp(`${first.id} .* ${due} .* open, extended$`, "mu"));
 });
+
+test("a client has twenty open cases of a patient: a further request is not sent, and another client's request is", async ({
+  expect,
+}) => {
+  const statuses: number[] = [];
+  for (let request = 0; request < 21; request += 1)
+    statuses.push((await write("app", communication())).status);
+  expect(statuses.at(-1)).toBe(503);
+  expect(statuses.slice(0, statuses.indexOf(503)).every((status) => status === 201)).toBe(true);
+  const sent = phylax.forwarded.length;
+  const refused = await write("app", communication());
+  expect([refused.status, refused.headers["retry-after"]]).toEqual([503, "2"]);
+  expect(phylax.forwarded.slice(sent)).not.toContain("POST /fhir/Communication");
+  expect((await write("clinic", communication())).status).toBe(201);
+});

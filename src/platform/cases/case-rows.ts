@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { and, asc, eq, inArray, isNotNull, isNull, or, sql } from "drizzle-orm";
+import { and, asc, count, eq, inArray, isNotNull, isNull, ne, or, sql } from "drizzle-orm";
 import type { Instant } from "#kernel/clock";
 import { drizzled, type RegistrySql } from "#platform/registry/registry-sql";
 import { cases } from "#platform/registry/schema";
@@ -36,7 +36,13 @@ const caseIdOf = ({ origin, requestId }: CaseReceipt, write: NotedWrite): string
     .digest("hex")
     .slice(0, 32);
 
-/** Opens a case for each request that belongs to none. A message of a known case opens no further case. */
+// For each patient and client: one client fills neither the officer's list nor the room of the patient's own app.
+const openMax = 20;
+
+/**
+ * Opens a case for each request that belongs to none. A message of a known case opens no further case. Throws when the
+ * client has as many open cases of the patient as it may.
+ */
 export async function receiveCases(
   registry: RegistrySql,
   receipt: CaseReceipt,
@@ -58,6 +64,12 @@ export async function receiveCases(
     if (known.length > 0) continue;
     const { requestId, at, client, origin } = receipt;
     const id = caseIdOf(receipt, write);
+    const isOpen = and(eq(cases.origin, origin), isNull(cases.decidedAt), ne(cases.id, id));
+    const [open] = await db
+      .select({ many: count() })
+      .from(cases)
+      .where(and(isOpen, eq(cases.patient, patient), eq(cases.client, client)));
+    if ((open?.many ?? 0) >= openMax) throw new Error("too many open cases");
     await db
       .insert(cases)
       .values({ id, receivedAt: at, requestId, client, origin, patient, resource, disputed: rows })
