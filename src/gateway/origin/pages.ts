@@ -107,6 +107,7 @@ export async function eachPage(
   let [next, room, sent]: [OriginQuestion, number, number] = [question, Number.POSITIVE_INFINITY, 0];
   let judged: ReadonlySet<string> | undefined;
   let times: RowTimes | undefined;
+  let longest: number | undefined;
   for (let page = 1; page <= pagesMax; page += 1) {
     const read = await rowsOf(next, origin, judge, rowBytesMax, judged, times);
     // A server may refuse a long page by any status: no such refusal says that there are no rows.
@@ -124,6 +125,7 @@ export async function eachPage(
       : undefined;
     if (shorter !== undefined) {
       judged = new Set([...(judged ?? []), ...value.keys]);
+      longest = "query" in shorter ? countIn(shorter.query) : longest;
       next = shorter;
       continue;
     }
@@ -131,7 +133,12 @@ export async function eachPage(
     sent += value.sent;
     if (value.next === undefined) {
       const isLinked = value.hasLinks || "link" in next;
-      const behind = await questionBehind(question, next, { sent: value.sent, isLinked, times }, origin);
+      const behind = await questionBehind(
+        question,
+        next,
+        { sent: value.sent, isLinked, times, longest },
+        origin,
+      );
       if (behind === undefined && (value.total ?? 0) <= sent) return undefined;
       if (behind === undefined || behind === "unknown") break;
       judged = new Set([...(judged ?? []), ...value.keys]);
@@ -156,16 +163,23 @@ async function questionBehind(
     sent,
     isLinked,
     times,
-  }: { readonly sent: number; readonly isLinked: boolean; readonly times: RowTimes | undefined },
+    longest: rowsMax = Number.POSITIVE_INFINITY,
+  }: {
+    readonly sent: number;
+    readonly isLinked: boolean;
+    readonly times: RowTimes | undefined;
+    /** The rows of a page that is not too long. */
+    readonly longest: number | undefined;
+  },
   origin: Asking,
 ): Promise<{ readonly question: FhirQuestion; readonly times?: RowTimes } | "unknown" | undefined> {
   const count = "query" in asked ? countIn(asked.query) : undefined;
   if (count === undefined) return undefined;
   const capabilities = (await origin.traits())?.capabilities;
+  const longest = Math.min(wholePageMax(capabilities), rowsMax);
   // A question by ids has as many rows at most: only a longest page that is shorter may cut it.
-  if (/(?:^|&)_id=/u.test(first.query) && sent < wholePageMax(capabilities)) return undefined;
+  if (/(?:^|&)_id=/u.test(first.query) && sent < longest) return undefined;
   if (!mayBeCut({ count, sent, hasLinks: isLinked }, capabilities)) return undefined;
-  const longest = wholePageMax(capabilities);
   if (count < longest) return { question: { ...first, query: withCount(first.query, longest) } };
   const last = times?.last;
   const isUnordered = /(?:^|&)_sort=/u.test(first.query) || (times !== undefined && last === undefined);

@@ -7,6 +7,7 @@ import { allRows, isUnknownAtOrigin, visitRows } from "#gateway/origin/pages";
 import { HeldBytes } from "#gateway/origin/held-bytes";
 import { nothingToResolve } from "#gateway/origin/asking";
 import { err, ok } from "#kernel/result";
+import { utf8 } from "#kernel/encoded";
 import { countIn } from "#fhir/search/page-count";
 
 const base = "https://origin.internal/fhir";
@@ -285,4 +286,40 @@ test("an answer of more than 32 MiB is asked for in shorter pages, and each row 
   );
   expect(read.ok && read.value.rows.length).toBe(40);
   expect(judged).toEqual(Array.from({ length: 40 }, (_, n) => `p${n}`));
+});
+
+/** An origin with so many rows of 1 MiB, without paging links. */
+function largeRows(rows: number) {
+  const padding = new Uint8Array(1_048_576).fill(0x20);
+  async function* pageOf(from: number, count: number) {
+    const end = Math.min(rows, from + count);
+    yield ok(utf8('{"resourceType":"Bundle","type":"searchset"'));
+    for (let at = from; at < end; at += 1) {
+      const meta = { lastUpdated: new Date(1e12 + at).toISOString() };
+      const resource = { resourceType: "Patient", id: `r${at}`, meta };
+      yield ok(utf8(at === from ? ',"entry":[' : ","));
+      yield ok(padding);
+      yield ok(utf8(JSON.stringify({ resource })));
+    }
+    yield ok(utf8(from < end ? "]}" : "}"));
+  }
+  const ask = async (sent: OriginQuestion) => {
+    const query = "query" in sent ? decodeURIComponent(sent.query) : "";
+    const time = /_lastUpdated=ge([^&]*)/u.exec(query)?.[1];
+    const from = time === undefined ? 0 : Date.parse(time) - 1e12;
+    return ok({ kind: "answered" as const, base, body: pageOf(from, countIn(query) ?? rows) });
+  };
+  const traits = async () => ({ capabilities: { pageLinks: false, pageMax: 40 } }) as OriginTraits;
+  return { ...originOf([], 1), ask, traits };
+}
+
+test("rows over 32 MiB at an origin without paging links are read to their end, also by their ids", async ({
+  expect,
+}) => {
+  for (const query of ["_count=40", "_id=r0,r33&_count=40"]) {
+    const ids: unknown[] = [];
+    const keeps = (row: JsonObject) => ids.push(property(row, "id")) < 0;
+    const read = await visitRows({ path: "Patient", query }, largeRows(34), { keeps }, 20);
+    expect([read.ok, ids]).toEqual([true, Array.from({ length: 34 }, (_, at) => `r${at}`)]);
+  }
 });
