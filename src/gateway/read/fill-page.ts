@@ -16,7 +16,7 @@ import type { OriginSession } from "#gateway/origin/origin-session";
 import { mayBeCut, wholePageMax } from "#gateway/origin/page-end";
 import type { Fillable, PageRefusal } from "./fillable.ts";
 import { JoinedPage, prepared } from "./joined-page.ts";
-import { Rows } from "./page-rows.ts";
+import { PageRows } from "./page-rows.ts";
 import type { Resolved } from "./resolve-joins.ts";
 
 export interface Filled<P> {
@@ -118,7 +118,7 @@ async function fillFrom<P extends Fillable>(
     if (!answer.ok) return err(refusedSearch(answer.error, at.link !== undefined));
     const { body, base } = answer.value;
     page ??= open(base);
-    const rows = new Rows(page, at.after, pages === 1);
+    const rows = new PageRows(page, at.after, pages === 1);
     const read = await (page.prepare === undefined
       ? readOriginPage<DisclosureRefusal, CutEntry>(body, rows, origin, first.type, rows.ahead)
       : prepared(origin, page, rows, body, first.type));

@@ -13,7 +13,7 @@ import { readOriginPage, takeInTurn, waitingOf, type EntryTaker } from "#gateway
 import type { OriginSession } from "#gateway/origin/origin-session";
 import type { Fillable, PageRefusal, Prepare } from "./fillable.ts";
 import { JoinsByPage } from "./joins-by-page.ts";
-import { bytesOf, type Rows } from "./page-rows.ts";
+import { entryBytes, type PageRows } from "./page-rows.ts";
 
 /** A page that asks for the joins of its own rows. */
 export class JoinedPage extends Page {
@@ -64,7 +64,7 @@ export class JoinedPage extends Page {
 export async function prepared(
   origin: OriginSession,
   page: Fillable,
-  rows: Rows,
+  rows: PageRows,
   body: OriginBody,
   type: ListType,
 ): Promise<Result<SearchFrame, PageRefusal | RowsRefusal>> {
@@ -148,8 +148,8 @@ class HeldEntries {
   }
 
   #hold(entry: EntryBytes | CutEntry): boolean {
-    if (!this.#origin.held.takeUnjudged(bytesOf(entry))) return false;
-    this.#bytes += bytesOf(entry);
+    if (!this.#origin.held.takeUnjudged(entryBytes(entry))) return false;
+    this.#bytes += entryBytes(entry);
     this.#entries.push(entry);
     return true;
   }
@@ -168,7 +168,7 @@ class HeldEntries {
       const entry = this.#entries[this.#shortened];
       if (entry === undefined) continue;
       const short = this.#short(entry);
-      this.#giveBack(bytesOf(entry) - bytesOf(short));
+      this.#giveBack(entryBytes(entry) - entryBytes(short));
       this.#entries[this.#shortened] = short;
     }
   }
@@ -178,7 +178,7 @@ class HeldEntries {
     const last = this.#entries.findLastIndex((entry) => this.#page.isIncluded?.(entry) !== true);
     if (last <= 0) return false;
     const [dropped] = this.#entries.splice(last, 1);
-    if (dropped !== undefined) this.#giveBack(bytesOf(dropped));
+    if (dropped !== undefined) this.#giveBack(entryBytes(dropped));
     this.#shortened = Math.min(this.#shortened, last);
     this.isCut = true;
     return true;

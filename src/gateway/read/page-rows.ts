@@ -14,11 +14,11 @@ const lengthOf = (entry: EntryBytes): number => (entry === "too_large" ? 0 : ent
 // As much as a page holds of included resources whose facts are known.
 const unaskedBytesMax = 16_777_216;
 
-export const bytesOf = (entry: EntryBytes | CutEntry): number =>
+export const entryBytes = (entry: EntryBytes | CutEntry): number =>
   isCut(entry) ? ("bytes" in entry ? entry.bytes.length : 0) : lengthOf(entry);
 
 /** The rows of an origin page on their way into the client's page. */
-export class Rows {
+export class PageRows {
   /**
    * `before`: the last row of the previous page did not come yet. `unfollowed`: the rows refer to more resources
    * than a request follows, and the next page begins with the row that is not judged.
@@ -95,10 +95,10 @@ export class Rows {
   /** Drops the entries to which no row leads by now if they are too long, as a page drops included resources. */
   #wait(entry: EntryBytes | CutEntry): DisclosureRefusal | undefined {
     this.#unasked.push(entry);
-    this.#unaskedBytes += bytesOf(entry);
+    this.#unaskedBytes += entryBytes(entry);
     if (this.#unaskedBytes <= unaskedBytesMax) return undefined;
     this.#unasked = [...(this.#page.reached?.(this.#unasked) ?? [])];
-    this.#unaskedBytes = this.#unasked.reduce((sum, each) => sum + bytesOf(each), 0);
+    this.#unaskedBytes = this.#unasked.reduce((sum, each) => sum + entryBytes(each), 0);
     return this.#unaskedBytes > unaskedBytesMax ? { reason: "answer_too_large" } : undefined;
   }
 
