@@ -47,7 +47,7 @@ const recordHint = "The operator finds the exact reason in the ledger under this
 // Credentials. The first text must not say which check failed: a thief would learn what is missing.
 const badToken =
   "The access token or the client certificate is not accepted. Check that the token is of an authorization server of this FHIR base and " +
-  "not revoked, that it comes with the certificate or the key that it is bound to, and that the client is active. " +
+  "not revoked, that it comes with the certificate or the key that it is bound to, and that the client is registered and active. " +
   recordHint;
 const badCredential = login(badToken);
 const invalidClient = notAuthenticated(
@@ -94,7 +94,7 @@ const unknownPath = unfound(
 const jsonOnly = fhir(
   406,
   "not-supported",
-  "The answer is JSON of FHIR 4.0 only. Accept application/fhir+json; fhirVersion=4.0, and leave out any other _format.",
+  "The answer is JSON of FHIR 4.0 only. Accept application/fhir+json; fhirVersion=4.0, and leave out any other _format. $disclosures also has _format=text/csv and text/html.",
 );
 const stale = outdated(
   "This is not the resource's current version. Read the resource again and repeat the change with the new ETag.",
@@ -246,7 +246,7 @@ export const clientRefusals = {
     invalidClient,
   ),
   client_authentication_missing: notAuthenticated(
-    "There is no client authentication. Send client_id over a connection with the client's certificate, or a client_assertion.",
+    "There is no client authentication. Send client_id over a connection with the client's certificate, or a client_assertion with its type.",
   ),
   client_authentication_not_supported: notAuthenticated(
     "This client authentication is not supported. Use the client's certificate (RFC 8705) or private_key_jwt, without client_secret and without an Authorization header.",
@@ -369,7 +369,7 @@ export const clientRefusals = {
     "The FHIR server behind this base does not support the parameter. See /metadata of this base, or leave the parameter out.",
   ),
   posted_search_not_at_origin: unsupported(
-    "The FHIR server behind this base takes no posted searches, which chains and long searches need. Ask step by step.",
+    "The FHIR server behind this base takes no posted searches, which chains and long searches need. Ask step by step, or ask the operator to accept searches in URLs.",
   ),
   type_not_at_origin: fhir(
     404,
@@ -384,10 +384,10 @@ export const clientRefusals = {
     "A parameter's value is malformed. Write it in the form of the parameter's type in FHIR R4.",
   ),
   reference_to_other_server: unsupported(
-    "A reference that may name a patient is searched for on this server alone. Give the id, or Type/id, of a resource of this server.",
+    "A reference that may name a patient is searched for on this server alone. Give the id, or Type/id, of a resource of this server. To find a reference to another server, read the rows and compare their references.",
   ),
   modifier_not_supported: unsupported(
-    "This gateway does not support the search modifier here. Search without it. In place of :in, :above and :below list the codes.",
+    "This gateway does not support the search modifier here. Search without it. In place of :in, :above and :below list the codes, with commas between them.",
   ),
   chain_needs_type: invalid("The chain may go through several types. Name one, as in subject:Patient.name."),
   chain_too_long: tooCostly("The chain is longer than this gateway follows. Search in two steps."),
@@ -414,7 +414,7 @@ export const clientRefusals = {
     "Not permitted by the token's scope. Get a token with the scope that WWW-Authenticate names.",
   ),
   outside_patient_compartment: forbidden(
-    "Not permitted: resources of this type belong to no patient. Ask for a system/ scope, or read the resources that a record refers to.",
+    "Not permitted: the scope is a patient's or a user's, and resources of this type belong to no patient. Ask for a system/ scope, or read the resources that a record refers to.",
   ),
   parameter_hidden: hidden,
   sort_hidden: hidden,
@@ -428,7 +428,7 @@ export const clientRefusals = {
     "Not permitted: the policy does not allow this operation. Ask the privacy officer to add the operation.",
   ),
   history_needs_unrestricted_access: forbidden(
-    "Not permitted: this client may not read every resource of the type. Read the history of one resource instead.",
+    "Not permitted: the history of a type is for clients that may read every resource of the type. Read the history of one resource instead.",
   ),
 
   // Batches and transactions
@@ -460,7 +460,7 @@ export const clientRefusals = {
   patient_not_named: fhir(
     403,
     "too-costly",
-    "This user has more patients than one search covers. Name a patient, as in patient=Patient/123, or the resources by _id.",
+    "The search names no patient, and this user has more patients than one search covers. Name a patient, as in patient=Patient/123, or the resources by _id.",
   ),
   too_many_rows: fhir(
     403,
@@ -469,13 +469,13 @@ export const clientRefusals = {
   ),
 
   total_needs_patients: unsupported(
-    "A number of matches of this type is answered for at most 20 named patients. Name the patients (patient=…), or leave out _total and _summary.",
+    "A number of matches of this type is answered for at most 20 named patients. Name the patients (patient=…), or leave out _total and _summary and count the pages.",
   ),
   search_needs_types: unsupported(
     "A search of the whole server needs its types. Name them, as in ?_type=Patient,Observation.",
   ),
   sort_needs_owner: unsupported(
-    "The rows are too many to be sorted. Name the patient (patient=…), or leave out _sort.",
+    "The rows are too many to be put in the order of _sort. Name the patient (patient=…), or leave out _sort.",
   ),
 
   // The FHIR server behind the gateway
@@ -574,13 +574,13 @@ export const clientRefusals = {
   version_not_current: stale,
   write_precondition_failed: stale,
   version_missing: outdated(
-    "The FHIR server behind the gateway names no version of this resource. Ask its operator for versioning.",
+    "The FHIR server behind the gateway names no version of this resource, so no write can depend on it. Ask its operator for versioning.",
   ),
   patch_not_applicable: unprocessable(
     "The patch does not apply: a path does not exist, or a test failed. Read the resource again and make a new patch.",
   ),
   patch_exceeds_limits: tooCostlyWrite(
-    "The patch copies, moves or nests more than this gateway supports. Split the patch, or send the resource.",
+    "The patch copies, moves or nests more than this gateway supports. Split the patch, or send the resource as an update.",
   ),
   patch_not_a_resource: unprocessable(
     "The patch leaves no resource. Delete the resource instead, or patch less.",
@@ -597,7 +597,7 @@ export const clientRefusals = {
     "The resource that would result is larger, deeper, about more patients or costlier to search than this gateway reads. Write less, or several resources.",
   ),
   names_beyond_access: tooCostlyWrite(
-    "The write names more patients beyond this client's access than the policy permits. Name fewer, or ask the privacy officer.",
+    "The write names more patients beyond this client's access than the policy permits. Name fewer of them, or ask the privacy officer for a policy that permits more.",
   ),
   result_widens_access: forbidden(
     "Not permitted: the write would let its author see more. Leave out the reference or code that does.",
@@ -622,22 +622,22 @@ export const clientRefusals = {
     "The FHIR server behind the gateway did a part of the transaction. Each issue says what became of one entry. Repeat the entries that were not done.",
   ),
   plan_too_large: tooMuch(
-    "The writes of this request are larger than the gateway holds at once. Send fewer entries.",
+    "Together with what is stored, the writes of this request are larger than the gateway holds at once. Send fewer entries at a time.",
   ),
   transaction_not_atomic: unsupportedWrite(
     "The FHIR server behind the gateway is not known to do a transaction as a whole. Send the entries as a batch, or one by one.",
   ),
   delete_not_conditional: unsupportedWrite(
-    "The FHIR server behind the gateway is not known to heed If-Match on DELETE, so nothing is deleted. Change its status instead.",
+    "The FHIR server behind the gateway is not known to heed If-Match on DELETE, so nothing is deleted. Change its status instead, or ask the operator.",
   ),
   update_not_conditional: unsupportedWrite(
-    "The FHIR server behind the gateway does not heed If-Match on PUT, so nothing is changed. Create a new resource instead.",
+    "The FHIR server behind the gateway does not heed If-Match on PUT, so nothing is changed. Create a new resource instead, or ask the operator.",
   ),
   row_not_read_again: brokenOrigin(
     "The resource could not be read again right before the write, so that nothing was sent. Repeat the write later.",
   ),
   write_outcome_unknown: timedOut(
-    "The FHIR server behind the gateway did not answer: whether the write was done is not known. Read or search for the resource before you repeat the write.",
+    "The FHIR server behind the gateway did not answer: whether the write was done is not known. Read or search for the resource before you repeat the write, or repeat it with its Idempotency-Key.",
   ),
 
   // Writes under an Idempotency-Key
@@ -651,12 +651,12 @@ export const clientRefusals = {
     "This Idempotency-Key was used for a different request. Use a new key for each request, and a key again only with the same request.",
   ),
   idempotency_key_in_use: conflicting(
-    "A request with this Idempotency-Key is being done. Wait as long as Retry-After says, then repeat the request.",
+    "A request with this Idempotency-Key is being done. Wait as long as Retry-After says, then repeat the request with the same key.",
   ),
   outcome_unknown: fhir(
     409,
     "incomplete",
-    "An earlier attempt sent this write, and its outcome is unknown. Read or search for the resource; if it is not there, send the write with a new key.",
+    "An earlier attempt sent this write, its outcome is unknown, and the gateway does not send a write twice. Read or search for the resource; if it is not there, send the write with a new key.",
   ),
   // Break-glass
   break_glass_not_granted: forbidden(noGrant),
@@ -684,22 +684,22 @@ export const clientRefusals = {
     "The Consent is stored at the FHIR server, but it is not in force at this gateway. Read it, and send it again.",
   ),
   consent_parameters_invalid: invalidWrite(
-    "Send an active Consent and its DocumentReference or QuestionnaireResponse to $fileConsent, consent and patient to $revokeConsent.",
+    "The Parameters are not those of the operation. Send an active Consent and its DocumentReference or QuestionnaireResponse to $fileConsent, and the references consent and patient to $revokeConsent.",
   ),
   consent_patient_unknown: invalidWrite(
     "The Consent names no patient of this FHIR server. Name the patient by a reference, or by an identifier that finds a single Patient.",
   ),
   amendment_request_unfit: invalidWrite(
-    "The message about an amendment is not about this record. Give it one category, name the token's patient, and as sender the patient or a RelatedPerson.",
+    "The message about an amendment cannot be filed as a case. Give it one category, name the token's patient, and as sender the patient or a RelatedPerson.",
   ),
   case_not_opened: unavailable(
     "The request for an amendment cannot be taken in now, so it was not sent. Send it again.",
   ),
   too_many_consents: tooCostlyWrite(
-    "Clients without the patient's authority share 100 Consents in force for each patient. Delete some of yours, or ask the patient or a consent registrar.",
+    "Clients without the patient's authority share 100 Consents in force for each patient, and there is no room for one of yours. Delete some of yours, or ask the patient or a consent registrar.",
   ),
   consent_too_long: tooCostlyWrite(
-    "The Consent has more than 50 provisions, 1,000 criteria or 64 KiB of codes and names. Write a class or a label in place of codes.",
+    "The Consent has more than 50 provisions, 1,000 criteria or 64 KiB of codes and names. Write it shorter: by a class or a label in place of each code.",
   ),
 
   // The token endpoint
@@ -722,7 +722,7 @@ export const clientRefusals = {
   scope_unknown: invalidScope("A scope is not one of SMART v2. Send scopes such as system/Patient.rs."),
   scope_context_not_supported: invalidScope("Only system/ scopes are issued here. Ask for system/ scopes."),
   scope_query_not_supported: invalidScope(
-    "A condition of a scope is not supported. Write it as PARAMETER=VALUE,VALUE without modifiers and chains.",
+    "A condition of a scope is not supported. Write it as PARAMETER=VALUE,VALUE without modifiers and chains, or ask for the scope without it.",
   ),
   scope_exceeds_grant: invalidScope(
     "The scope goes beyond the grant. Ask for less, or leave scope out to get all that is granted.",
