@@ -14,6 +14,7 @@ import { isRowDecided, type SentPlan } from "#gateway/change/plan/planned-write"
 import { authorizeReading, type Permission } from "#gateway/admission/authorize";
 import type { WholeAnswer } from "#gateway/origin/calls";
 import type { OriginSession } from "#gateway/origin/origin-session";
+import { keepsForm, learnForm } from "./kept-form.ts";
 import type { DoneWrite } from "./send.ts";
 
 /** Reads a stored resource at the origin. */
@@ -45,7 +46,7 @@ export async function represent(
   };
   const show = async (): Promise<Shown> => {
     const said = body && (await disclose(body, base));
-    if (said?.ok === true && (await origin.keepsForm()) === true) return said;
+    if (said?.ok === true && keepsForm(await origin.traits()) === true) return said;
     const asked = async () => {
       const answer = await read(grant.value.ask);
       const now = answer.ok ? await disclose(answer.value.body, answer.value.base) : answer;
@@ -58,8 +59,9 @@ export async function represent(
     if (answer?.ok !== true || now?.ok !== true || !isSameVersion(body, answer.value.body)) return said;
     const [written, stored] = [formOf(body), formOf(answer.value.body)];
     // An update sends the row as it was read. No order but the author's begins with the longest name.
-    if (written !== stored) await origin.learnForm(false);
-    else if (status === 201 && stored?.startsWith('{"resourceType"') === true) await origin.learnForm(true);
+    if (written !== stored) learnForm(await origin.traits(), false);
+    else if (status === 201 && stored?.startsWith('{"resourceType"') === true)
+      learnForm(await origin.traits(), true);
     return now;
   };
   const shown = await show().catch(() => unavailable);

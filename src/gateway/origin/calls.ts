@@ -38,13 +38,6 @@ export interface WholeAnswer {
   readonly base: FhirBase;
 }
 
-/**
- * By the registered behaviour of an origin: whether it reads a row in the form in which it answered the write. Servers
- * that store members in an order of their own do not (PostgreSQL's JSONB). The first write of an isolate learns it, and
- * the first write after the entry was read anew: a renewed probe may be one of another server.
- */
-const formsKept = new WeakMap<OriginTraits, boolean>();
-
 /** All traffic of a request with its origin: every question and every byte of the answers pass here. */
 export class OriginCalls {
   readonly name: string;
@@ -106,18 +99,6 @@ export class OriginCalls {
   /** Takes the lease of a row. `undefined`: another write has it for longer than a request waits. */
   lease(path: string): Promise<HeldLease | undefined> {
     return this.#leases.take(this.name, path);
-  }
-
-  /** Undefined: no write has shown it yet. */
-  async keepsForm(): Promise<boolean | undefined> {
-    const traits = await this.traits();
-    return traits && formsKept.get(traits);
-  }
-
-  /** A single row in another form decides: rows that are alike by chance come after it. */
-  async learnForm(isKept: boolean): Promise<void> {
-    const traits = await this.traits();
-    if (traits !== undefined) formsKept.set(traits, isKept && formsKept.get(traits) !== false);
   }
 
   /** The origin's registered behaviour. */
