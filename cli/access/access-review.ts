@@ -11,7 +11,7 @@ import { policyDigest } from "#policy/document";
 import { submitChange, type DraftChange } from "../approvals/submit-change.ts";
 import { posterOf, posterOptions } from "../connection/operator-post.ts";
 import { keyFilesOf } from "../log/state-keys.ts";
-import { Misuse, printFault } from "../misuse.ts";
+import { Misuse } from "../misuse.ts";
 import { printable } from "../printable.ts";
 import { auditorOptions, auditorSource } from "../records/auditor-source.ts";
 import { UnreadList } from "../records/unread.ts";
@@ -54,52 +54,48 @@ export async function accessReview(args: readonly string[]): Promise<number> {
   });
   const days = Number(values.days);
   if (positionals.length > 1 || !Number.isInteger(days) || days < 1) throw new Misuse();
-  try {
-    const from = posterOf(values);
-    const { digest, lists } = await readRegistryOf(from);
-    const [client] = positionals;
-    const grants = z
-      .array(grantForm)
-      .parse(lists["grants"])
-      .filter((grant) => client === undefined || grant.client === client);
-    if (grants.length === 0)
-      throw new Misuse(`no grant of ${client ?? "any client"}: phylax registry show grants`);
-    const used = new Map(grants.map((grant) => [grantName(grant), new UsedAccess()]));
-    const unread = new UnreadList();
-    const first = Date.now() - days * dayMilliseconds;
-    for await (const found of eventsOf(
-      await auditorSource(
-        { ...values, keys: keyFilesOf({ ...values, key: values["log-key"] }) },
-        values.ledger,
-      ),
-    )) {
-      if (!("event" in found)) unread.add(found);
-      else if (found.event.at >= first) used.get(found.event.why?.grant ?? "")?.add(found.event);
-    }
-    for (const line of unread.lines) complain(printable(line));
-    const bodies = new Map(
-      z
-        .array(policyForm)
-        .parse(lists["policies"])
-        .map(({ name, body }) => [name, body]),
-    );
-    const reviewed = grants.map((grant) =>
-      reviewedGrant(grant, used.get(grantName(grant)), bodies.get(grant.policy)),
-    );
-    const now = Date.now();
-    for (const each of reviewed) for (const line of linesOf(each, days, now)) say(printable(line));
-    const draft = await draftOf(reviewed, values["remove-unused"]);
-    if (values.out !== undefined) writeFileSync(values.out, `${JSON.stringify(draft, null, 2)}\n`);
-    giveResult(reviewed.map((each) => asJson(each, now)));
-    if (unread.count > 0) {
-      if (values.accept) complain("not accepted: records that were not opened may have uses");
-      return 1;
-    }
-    if (!values.accept) return 0;
-    return (await submitChange(from, { expects: digest, ...draft }, values.why)).exitCode;
-  } catch (fault) {
-    return printFault(fault);
+  const from = posterOf(values);
+  const { digest, lists } = await readRegistryOf(from);
+  const [client] = positionals;
+  const grants = z
+    .array(grantForm)
+    .parse(lists["grants"])
+    .filter((grant) => client === undefined || grant.client === client);
+  if (grants.length === 0)
+    throw new Misuse(`no grant of ${client ?? "any client"}: phylax registry show grants`);
+  const used = new Map(grants.map((grant) => [grantName(grant), new UsedAccess()]));
+  const unread = new UnreadList();
+  const first = Date.now() - days * dayMilliseconds;
+  for await (const found of eventsOf(
+    await auditorSource(
+      { ...values, keys: keyFilesOf({ ...values, key: values["log-key"] }) },
+      values.ledger,
+    ),
+  )) {
+    if (!("event" in found)) unread.add(found);
+    else if (found.event.at >= first) used.get(found.event.why?.grant ?? "")?.add(found.event);
   }
+  for (const line of unread.lines) complain(printable(line));
+  const bodies = new Map(
+    z
+      .array(policyForm)
+      .parse(lists["policies"])
+      .map(({ name, body }) => [name, body]),
+  );
+  const reviewed = grants.map((grant) =>
+    reviewedGrant(grant, used.get(grantName(grant)), bodies.get(grant.policy)),
+  );
+  const now = Date.now();
+  for (const each of reviewed) for (const line of linesOf(each, days, now)) say(printable(line));
+  const draft = await draftOf(reviewed, values["remove-unused"]);
+  if (values.out !== undefined) writeFileSync(values.out, `${JSON.stringify(draft, null, 2)}\n`);
+  giveResult(reviewed.map((each) => asJson(each, now)));
+  if (unread.count > 0) {
+    if (values.accept) complain("not accepted: records that were not opened may have uses");
+    return 1;
+  }
+  if (!values.accept) return 0;
+  return (await submitChange(from, { expects: digest, ...draft }, values.why)).exitCode;
 }
 
 const reviewedGrant = (grant: Reviewed["grant"], used = new UsedAccess(), body?: unknown): Reviewed => ({

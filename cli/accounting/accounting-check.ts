@@ -1,5 +1,5 @@
 import { setTimeout as wait } from "node:timers/promises";
-import { Misuse, printFault } from "../misuse.ts";
+import { Misuse } from "../misuse.ts";
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import type { AccountingLine } from "#audit/accounting/line";
@@ -33,42 +33,38 @@ import { giveResult, say } from "../output.ts";
  * everything is right.
  */
 export async function accountingCheck(args: readonly string[]): Promise<number> {
-  try {
-    const many = { type: "string", multiple: true, default: [] as string[] } as const;
-    const { values, positionals } = parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: { key: many, keys: many, ledger: { type: "string" } },
-    });
-    if (positionals.length === 0)
-      throw new Misuse("name the file of a saved accounting, or the files of all its pages");
-    const given = givenKeys(values.key, values.keys);
-    if (given === undefined) throw new Misuse("no public key to check with: give one with --key or --keys");
-    const pages = positionals.map((file) => accountingShown(bytesOf(file)));
-    if (pages.some(({ isSummed }) => isSummed))
-      throw new Misuse("sums have no proofs: request the accounting without summed=true and check its lines");
-    const { good, checkpoints, verdicts, isOfOnePatient } = printLines(
-      pages.flatMap(({ lines }) => lines),
-      given.keys,
-      // A key that ended counts only if the ledger has the proof's checkpoint in its past.
-      values.ledger === undefined ? Infinity : 0,
-    );
-    const isFollowed = pages.every((page) => page.isFollowed);
-    if (isFollowed)
-      say("more pages follow: the last page is not among these files, so save the next pages too");
-    const isInPast =
-      values.ledger === undefined || (await printHistory(values.ledger, checkpoints, given.keys));
-    giveResult({
-      good: good && isInPast,
-      lines: verdicts,
-      isOfOnePatient,
-      isFollowed,
-      ...(values.ledger !== undefined && { isInPast }),
-    });
-    return good && isInPast ? 0 : 1;
-  } catch (fault) {
-    return printFault(fault);
-  }
+  const many = { type: "string", multiple: true, default: [] as string[] } as const;
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { key: many, keys: many, ledger: { type: "string" } },
+  });
+  if (positionals.length === 0)
+    throw new Misuse("name the file of a saved accounting, or the files of all its pages");
+  const given = givenKeys(values.key, values.keys);
+  if (given === undefined) throw new Misuse("no public key to check with: give one with --key or --keys");
+  const pages = positionals.map((file) => accountingShown(bytesOf(file)));
+  if (pages.some(({ isSummed }) => isSummed))
+    throw new Misuse("sums have no proofs: request the accounting without summed=true and check its lines");
+  const { good, checkpoints, verdicts, isOfOnePatient } = printLines(
+    pages.flatMap(({ lines }) => lines),
+    given.keys,
+    // A key that ended counts only if the ledger has the proof's checkpoint in its past.
+    values.ledger === undefined ? Infinity : 0,
+  );
+  const isFollowed = pages.every((page) => page.isFollowed);
+  if (isFollowed)
+    say("more pages follow: the last page is not among these files, so save the next pages too");
+  const isInPast =
+    values.ledger === undefined || (await printHistory(values.ledger, checkpoints, given.keys));
+  giveResult({
+    good: good && isInPast,
+    lines: verdicts,
+    isOfOnePatient,
+    isFollowed,
+    ...(values.ledger !== undefined && { isInPast }),
+  });
+  return good && isInPast ? 0 : 1;
 }
 
 /**

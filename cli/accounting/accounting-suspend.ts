@@ -1,4 +1,4 @@
-import { Misuse, printFault } from "../misuse.ts";
+import { Misuse } from "../misuse.ts";
 import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -22,17 +22,13 @@ export async function accountingSuspend(args: readonly string[]): Promise<number
     complain(`${file} does not exist: name the file of the suspension`);
     return 2;
   }
-  try {
-    const from = { state: resolve(values.state), operator: values.operator, token: values["operator-token"] };
-    const answer = await postAsOperator(from, "api/accounting/suspensions", readFileSync(file));
-    if (answer.status === 200) {
-      giveResult(answer.body);
-      say("suspended");
-      return 0;
-    }
-    complain(refusalLine(answer));
-    return answer.status < 500 ? 2 : 1;
-  } catch (fault) {
-    return printFault(fault);
+  const from = { state: resolve(values.state), operator: values.operator, token: values["operator-token"] };
+  const answer = await postAsOperator(from, "api/accounting/suspensions", readFileSync(file));
+  if (answer.status === 200) {
+    giveResult(answer.body);
+    say("suspended");
+    return 0;
   }
+  complain(refusalLine(answer));
+  return answer.status < 500 ? 2 : 1;
 }

@@ -8,7 +8,7 @@ import { accessToken } from "../connection/access-token.ts";
 import { openDeployment } from "../connection/deployment.ts";
 import { readAsClient } from "../connection/get.ts";
 import { closeConnections } from "../connection/mutual-tls.ts";
-import { Misuse, printFault } from "../misuse.ts";
+import { Misuse } from "../misuse.ts";
 import { complain, giveResult, printsJson, say, sayRows } from "../output.ts";
 import { printable } from "../printable.ts";
 import { countRead } from "../progress.ts";
@@ -75,8 +75,6 @@ export async function disclosures(args: readonly string[]): Promise<number> {
     print(rows, values.csv);
     for (const problem of problems) complain(printable(problem));
     return problems.length === 0 ? 0 : 1;
-  } catch (fault) {
-    return printFault(fault);
   } finally {
     closeConnections();
   }

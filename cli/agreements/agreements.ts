@@ -7,7 +7,7 @@ import { agreementState, type AgreementState } from "#registry/ends-soon";
 import { giveSubmitted, submitChange } from "../approvals/submit-change.ts";
 import { checklist } from "../clients/client-list.ts";
 import { posterOf, posterOptions, type Poster } from "../connection/operator-post.ts";
-import { Misuse, printFault, UnusableName } from "../misuse.ts";
+import { Misuse, UnusableName } from "../misuse.ts";
 import { complain, giveResult, inColour, say, sayRows } from "../output.ts";
 import { printable } from "../printable.ts";
 import { policiesOf, readRegistryOf } from "../registry/registry-show.ts";
@@ -73,25 +73,21 @@ export async function agreementList(args: readonly string[]): Promise<number> {
     allowPositionals: true,
     options: posterOptions,
   });
-  try {
-    const { agreements, grants } = await agreementsIn(posterOf(values));
-    const found = agreements
-      .filter(({ client }) => clients.length === 0 || clients.includes(client))
-      .map((each) => shown(each, grants))
-      .sort((left, right) => (left.to < right.to ? -1 : 1));
-    giveResult(found);
-    sayRows(
-      ["agreement", "client", "state", "until", "purposes", "grants"],
-      found.map(({ id, client, state, to, purposes, grants: of }) => {
-        const cells = [id, client, state, to, purposes.join(" "), of.join(" ") || "no grant"];
-        return { cells, line: cells.join("  ") };
-      }),
-    );
-    if (found.length === 0) complain("no agreements: `phylax client add --help` says how one is registered");
-    return found.length === 0 && clients.length > 0 ? 1 : 0;
-  } catch (fault) {
-    return printFault(fault);
-  }
+  const { agreements, grants } = await agreementsIn(posterOf(values));
+  const found = agreements
+    .filter(({ client }) => clients.length === 0 || clients.includes(client))
+    .map((each) => shown(each, grants))
+    .sort((left, right) => (left.to < right.to ? -1 : 1));
+  giveResult(found);
+  sayRows(
+    ["agreement", "client", "state", "until", "purposes", "grants"],
+    found.map(({ id, client, state, to, purposes, grants: of }) => {
+      const cells = [id, client, state, to, purposes.join(" "), of.join(" ") || "no grant"];
+      return { cells, line: cells.join("  ") };
+    }),
+  );
+  if (found.length === 0) complain("no agreements: `phylax client add --help` says how one is registered");
+  return found.length === 0 && clients.length > 0 ? 1 : 0;
 }
 
 /**
@@ -106,23 +102,19 @@ export async function agreementShow(args: readonly string[]): Promise<number> {
   });
   const [id, ...more] = positionals;
   if (id === undefined || more.length > 0) throw new Misuse();
-  try {
-    const isDocument = values.document === undefined ? undefined : hashOf(values.document);
-    const registry = await agreementsIn(posterOf(values));
-    const found = shown(named(registry, id), registry.grants);
-    const isSame = isDocument === undefined ? undefined : isDocument === found.documentHash;
-    giveResult({ ...found, ...(isSame !== undefined && { isDocument: isSame }) });
-    for (const line of linesOf(found)) say(printable(line));
-    if (isSame !== undefined)
-      say(
-        isSame
-          ? inColour("green", "the file is the registered document")
-          : inColour("red", "the file is not the registered document"),
-      );
-    return isSame === false ? 1 : 0;
-  } catch (fault) {
-    return printFault(fault);
-  }
+  const isDocument = values.document === undefined ? undefined : hashOf(values.document);
+  const registry = await agreementsIn(posterOf(values));
+  const found = shown(named(registry, id), registry.grants);
+  const isSame = isDocument === undefined ? undefined : isDocument === found.documentHash;
+  giveResult({ ...found, ...(isSame !== undefined && { isDocument: isSame }) });
+  for (const line of linesOf(found)) say(printable(line));
+  if (isSame !== undefined)
+    say(
+      isSame
+        ? inColour("green", "the file is the registered document")
+        : inColour("red", "the file is not the registered document"),
+    );
+  return isSame === false ? 1 : 0;
 }
 
 const linesOf = ({
@@ -154,34 +146,30 @@ export async function agreementEnd(args: readonly string[]): Promise<number> {
   });
   const [id, ...more] = positionals;
   if (id === undefined || more.length > 0) throw new Misuse();
-  try {
-    const from = posterOf(values);
-    const registry = await agreementsIn(from);
-    const ending = named(registry, id);
-    const isOver = Date.parse(ending.to) <= registry.at;
-    const to = Math.max(registry.at, Date.parse(ending.from) + 1);
-    // The end is never moved on: an agreement of a millisecond has ended so already.
-    const endsEarlier = !isOver && to < Date.parse(ending.to);
-    if (stateOf(ending) === "not begun")
-      say(printable(`${id} has not begun: it ends as it begins, at ${ending.from}`));
-    const change = {
-      expects: registry.digest,
-      ...(endsEarlier && { set: { agreements: [{ ...ending, to: new Date(to).toISOString() }] } }),
-      remove: {
-        grants: registry.grants
-          .filter((each) => each.agreement === id)
-          .map(({ client, origin, purpose }) => ({ client, origin, purpose })),
-      },
-    };
-    const submitted = await submitChange(from, change, values.why);
-    const isApplied = submitted.result?.["applied"] === true;
-    const { unneeded } = isApplied ? await checklist(from, ending.client) : { unneeded: [] };
-    for (const each of unneeded) say(printable(`unneeded: ${each}`));
-    if (unneeded.length > 0) say(`\`phylax client remove ${ending.client}\` removes them with the client`);
-    return giveSubmitted(submitted, { unneeded });
-  } catch (fault) {
-    return printFault(fault);
-  }
+  const from = posterOf(values);
+  const registry = await agreementsIn(from);
+  const ending = named(registry, id);
+  const isOver = Date.parse(ending.to) <= registry.at;
+  const to = Math.max(registry.at, Date.parse(ending.from) + 1);
+  // The end is never moved on: an agreement of a millisecond has ended so already.
+  const endsEarlier = !isOver && to < Date.parse(ending.to);
+  if (stateOf(ending) === "not begun")
+    say(printable(`${id} has not begun: it ends as it begins, at ${ending.from}`));
+  const change = {
+    expects: registry.digest,
+    ...(endsEarlier && { set: { agreements: [{ ...ending, to: new Date(to).toISOString() }] } }),
+    remove: {
+      grants: registry.grants
+        .filter((each) => each.agreement === id)
+        .map(({ client, origin, purpose }) => ({ client, origin, purpose })),
+    },
+  };
+  const submitted = await submitChange(from, change, values.why);
+  const isApplied = submitted.result?.["applied"] === true;
+  const { unneeded } = isApplied ? await checklist(from, ending.client) : { unneeded: [] };
+  for (const each of unneeded) say(printable(`unneeded: ${each}`));
+  if (unneeded.length > 0) say(`\`phylax client remove ${ending.client}\` removes them with the client`);
+  return giveSubmitted(submitted, { unneeded });
 }
 
 /**
@@ -210,48 +198,44 @@ export async function agreementRenew(args: readonly string[]): Promise<number> {
     throw new Misuse(
       "--new-id ID, --document FILE and --to TIME: a signed document is never changed in place",
     );
-  try {
-    const documentHash = hashOf(document);
-    const from = posterOf(values);
-    const registry = await agreementsIn(from);
-    const before = named(registry, id);
-    if (registry.agreements.some((each) => each.id === newId))
-      throw new Misuse(`${newId} is registered already: choose a new id`);
-    const purposes = values.purpose ?? before.purposes;
-    const grants = registry.grants.filter((each) => each.agreement === id && purposes.includes(each.purpose));
-    const next = {
-      ...before,
-      id: newId,
-      purposes,
-      from: values.from ?? new Date(registry.at).toISOString(),
-      to,
-      documentHash,
-    };
-    const isPresent = Date.parse(before.from) <= registry.at && registry.at < Date.parse(before.to);
-    // A grant rests on a single agreement, and moves at once.
-    if (isPresent && grants.length > 0 && Date.parse(next.from) > registry.at)
-      throw new Misuse(
-        `--from ${next.from}: ${before.client} would be refused until then, because the grants of ${id} move at once. Renew on that day, or without --from`,
-      );
-    if (grants.length === 0)
-      complain(
-        `${id} has no grants: the new agreement gets none (\`phylax client add ${before.client} --help\`)`,
-      );
-    const change = {
-      expects: registry.digest,
-      set: {
-        agreements: [next],
-        policies: policiesOf(
-          registry.lists,
-          grants.map(({ policy }) => policy),
-        ),
-        grants: grants.map((each) => Object.assign({}, each, { agreement: newId })),
-      },
-    };
-    return giveSubmitted(await submitChange(from, change, values.why));
-  } catch (fault) {
-    return printFault(fault);
-  }
+  const documentHash = hashOf(document);
+  const from = posterOf(values);
+  const registry = await agreementsIn(from);
+  const before = named(registry, id);
+  if (registry.agreements.some((each) => each.id === newId))
+    throw new Misuse(`${newId} is registered already: choose a new id`);
+  const purposes = values.purpose ?? before.purposes;
+  const grants = registry.grants.filter((each) => each.agreement === id && purposes.includes(each.purpose));
+  const next = {
+    ...before,
+    id: newId,
+    purposes,
+    from: values.from ?? new Date(registry.at).toISOString(),
+    to,
+    documentHash,
+  };
+  const isPresent = Date.parse(before.from) <= registry.at && registry.at < Date.parse(before.to);
+  // A grant rests on a single agreement, and moves at once.
+  if (isPresent && grants.length > 0 && Date.parse(next.from) > registry.at)
+    throw new Misuse(
+      `--from ${next.from}: ${before.client} would be refused until then, because the grants of ${id} move at once. Renew on that day, or without --from`,
+    );
+  if (grants.length === 0)
+    complain(
+      `${id} has no grants: the new agreement gets none (\`phylax client add ${before.client} --help\`)`,
+    );
+  const change = {
+    expects: registry.digest,
+    set: {
+      agreements: [next],
+      policies: policiesOf(
+        registry.lists,
+        grants.map(({ policy }) => policy),
+      ),
+      grants: grants.map((each) => Object.assign({}, each, { agreement: newId })),
+    },
+  };
+  return giveSubmitted(await submitChange(from, change, values.why));
 }
 
 const hashOf = (file: string): string => createHash("sha256").update(readFileSync(file)).digest("hex");

@@ -2,12 +2,12 @@ import { parseArgs } from "node:util";
 import * as z from "zod";
 import { planLines } from "#authoring/plan-lines";
 import type { PlannedChange } from "#registry/plan";
-import { everyPage } from "../connection/every-page.ts";
+import { listByState } from "./list-by-state.ts";
 import { getAsOperator, postAsOperator, posterOf, posterOptions } from "../connection/operator-post.ts";
-import { Misuse, printFault } from "../misuse.ts";
+import { Misuse } from "../misuse.ts";
 import { printable } from "../printable.ts";
 import { printRefusal } from "./submit-change.ts";
-import { giveResult, say, sayRows } from "../output.ts";
+import { giveResult, say } from "../output.ts";
 
 const row = z.object({
   id: z.string(),
@@ -55,38 +55,20 @@ const lineOf = ({ id, kind, why, proposedAt, proposedBy, state, decidedBy }: z.i
     `${id} ${new Date(proposedAt).toISOString()} ${kind} by ${proposedBy}: ${why} (${state}${decidedBy === null ? "" : ` by ${decidedBy}`})`,
   );
 
-/** Lists the open proposals; with `--all` the decided proposals too. Returns 0, or 2 when it is refused. */
-export async function proposalsList(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: {
-      ...posterOptions,
-      all: { type: "boolean", default: false },
-    },
+/** Lists the open proposals; with `--all` the decided proposals too. Returns 0. */
+export const proposalsList = (args: readonly string[]): Promise<number> =>
+  listByState(args, {
+    noun: "proposals",
+    columns: ["proposal", "proposed", "kind", "by", "why", "state"],
+    pageMax: proposalsPageMax,
+    ask: (from, state, after) =>
+      getAsOperator(
+        from,
+        `api/proposals?state=${state}&limit=${proposalsPageMax}${after === undefined ? "" : `&after=${after}`}`,
+      ),
+    rowsOf: (body) => listed.parse(body).proposals,
+    shown: (each) => ({ cells: cellsOf(each), line: lineOf(each) }),
   });
-  if (positionals.length > 0) throw new Misuse();
-  try {
-    const question = `api/proposals?state=${values.all ? "all" : "open"}&limit=${proposalsPageMax}`;
-    const found = await everyPage(
-      (after) =>
-        getAsOperator(posterOf(values), after === undefined ? question : `${question}&after=${after}`),
-      (body) => listed.parse(body).proposals,
-      proposalsPageMax,
-    );
-    if (!found.ok) return printRefusal(found.error);
-    const proposals = found.value;
-    giveResult(proposals);
-    if (proposals.length === 0) say(values.all ? "no proposals" : "no open proposals");
-    sayRows(
-      ["proposal", "proposed", "kind", "by", "why", "state"],
-      proposals.map((each) => ({ cells: cellsOf(each), line: lineOf(each) })),
-    );
-    return 0;
-  } catch (fault) {
-    return printFault(fault);
-  }
-}
 
 /** Prints a proposal, its plan on the present registry, and what it would open. */
 export async function proposalsShow(args: readonly string[]): Promise<number> {
@@ -97,26 +79,22 @@ export async function proposalsShow(args: readonly string[]): Promise<number> {
   });
   const [id, ...more] = positionals;
   if (id === undefined || more.length > 0) throw new Misuse();
-  try {
-    const answer = await getAsOperator(posterOf(values), `api/proposals/${encodeURIComponent(id)}`);
-    if (answer.status !== 200) return printRefusal(answer);
-    giveResult(answer.body);
-    const { proposal, plan, problem } = shown.parse(answer.body);
-    say(lineOf(proposal));
-    // the words of a plan do not print the certificate and the sign-in of a new operator
-    if (plan === undefined || proposal.kind === "operator")
-      say(printable(JSON.stringify(proposal.body, null, 2)));
-    if (plan !== undefined) {
-      // our API's own form
-      for (const line of planLines(plan.changes as readonly PlannedChange[], plan.policies))
-        say(printable(line));
-      for (const each of plan.opens) say(printable(`opens: ${each}`));
-    }
-    if (problem !== undefined) say(printable(`cannot be applied: ${problem.pointer} ${problem.problem}`));
-    return 0;
-  } catch (fault) {
-    return printFault(fault);
+  const answer = await getAsOperator(posterOf(values), `api/proposals/${encodeURIComponent(id)}`);
+  if (answer.status !== 200) return printRefusal(answer);
+  giveResult(answer.body);
+  const { proposal, plan, problem } = shown.parse(answer.body);
+  say(lineOf(proposal));
+  // the words of a plan do not print the certificate and the sign-in of a new operator
+  if (plan === undefined || proposal.kind === "operator")
+    say(printable(JSON.stringify(proposal.body, null, 2)));
+  if (plan !== undefined) {
+    // our API's own form
+    for (const line of planLines(plan.changes as readonly PlannedChange[], plan.policies))
+      say(printable(line));
+    for (const each of plan.opens) say(printable(`opens: ${each}`));
   }
+  if (problem !== undefined) say(printable(`cannot be applied: ${problem.pointer} ${problem.problem}`));
+  return 0;
 }
 
 /** Approves a proposal of a different person. Returns 0 when its act is done, 2 when it is refused. */
@@ -128,24 +106,20 @@ export async function approve(args: readonly string[]): Promise<number> {
   });
   const [proposal, ...more] = positionals;
   if (proposal === undefined || more.length > 0) throw new Misuse();
-  try {
-    const answer = await postAsOperator(
-      posterOf(values),
-      "api/proposals/approve",
-      JSON.stringify({ proposal }),
-    );
-    if (answer.status !== 200) return printRefusal(answer);
-    const { kind, proposedBy, added, changed, removed } = answer.body;
-    giveResult(answer.body);
-    const counts =
-      typeof added === "number"
-        ? `: ${added} added, ${String(changed)} changed, ${String(removed)} removed`
-        : "";
-    say(printable(`approved: ${String(kind)} of ${String(proposedBy)}${counts}`));
-    return 0;
-  } catch (fault) {
-    return printFault(fault);
-  }
+  const answer = await postAsOperator(
+    posterOf(values),
+    "api/proposals/approve",
+    JSON.stringify({ proposal }),
+  );
+  if (answer.status !== 200) return printRefusal(answer);
+  const { kind, proposedBy, added, changed, removed } = answer.body;
+  giveResult(answer.body);
+  const counts =
+    typeof added === "number"
+      ? `: ${added} added, ${String(changed)} changed, ${String(removed)} removed`
+      : "";
+  say(printable(`approved: ${String(kind)} of ${String(proposedBy)}${counts}`));
+  return 0;
 }
 
 /** Closes an open proposal without its act, or ends a role that it gave. Returns 0, or 2 when it is refused. */
@@ -157,14 +131,10 @@ export async function proposalsClose(args: readonly string[]): Promise<number> {
   });
   const [proposal, ...more] = positionals;
   if (proposal === undefined || more.length > 0 || values.note === undefined) throw new Misuse();
-  try {
-    const document = JSON.stringify({ proposal, note: values.note });
-    const answer = await postAsOperator(posterOf(values), "api/proposals/close", document);
-    if (answer.status !== 200) return printRefusal(answer);
-    giveResult({ proposal, closed: true });
-    say("closed");
-    return 0;
-  } catch (fault) {
-    return printFault(fault);
-  }
+  const document = JSON.stringify({ proposal, note: values.note });
+  const answer = await postAsOperator(posterOf(values), "api/proposals/close", document);
+  if (answer.status !== 200) return printRefusal(answer);
+  giveResult({ proposal, closed: true });
+  say("closed");
+  return 0;
 }

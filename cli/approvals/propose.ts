@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import { posterOf, posterOptions } from "../connection/operator-post.ts";
 import { readJsonFile } from "../json-file.ts";
-import { Misuse, printFault, UnusableFile } from "../misuse.ts";
+import { Misuse, UnusableFile } from "../misuse.ts";
 import { requirePublic } from "../registry/public-file.ts";
 import { denialOf } from "../registry/revoke.ts";
 import { giveSubmitted, propose } from "./submit-change.ts";
@@ -24,13 +24,9 @@ export async function proposeCommand(args: readonly string[]): Promise<number> {
   });
   const { why, lift, role, minutes } = values;
   if (why === undefined) throw new Misuse("--why says the reason, for the approver and for the record");
-  try {
-    return giveSubmitted(
-      await propose(posterOf(values), documentOf(positionals, why, lift, role, Number(minutes))),
-    );
-  } catch (fault) {
-    return printFault(fault);
-  }
+  return giveSubmitted(
+    await propose(posterOf(values), documentOf(positionals, why, lift, role, Number(minutes))),
+  );
 }
 
 function documentOf(

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { denialGrounds, dueDays, type DenialGround } from "#registry/case-document";
-import { Misuse, printFault, UnusableFile } from "../misuse.ts";
+import { Misuse, UnusableFile } from "../misuse.ts";
 import {
   postAsOperator,
   posterOf,
@@ -136,11 +136,7 @@ function onlyOne([id, ...more]: readonly string[]): string {
 }
 
 async function withFault(act: () => Promise<number>): Promise<number> {
-  try {
-    return await act();
-  } catch (fault) {
-    return printFault(fault);
-  }
+  return await act();
 }
 
 const textOf = (file: string): string => readFileSync(file, "utf8").trim();

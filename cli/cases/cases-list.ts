@@ -1,8 +1,8 @@
 import { parseArgs } from "node:util";
 import * as z from "zod";
 import { casesPageMax } from "#registry/case-document";
-import { Misuse, printFault, UnusableName } from "../misuse.ts";
-import { everyPage } from "../connection/every-page.ts";
+import { Misuse, UnusableName } from "../misuse.ts";
+import { listByState } from "../approvals/list-by-state.ts";
 import {
   postAsOperator,
   posterOf,
@@ -10,7 +10,7 @@ import {
   refusalLine,
   type Poster,
 } from "../connection/operator-post.ts";
-import { complain, giveResult, say, sayRows } from "../output.ts";
+import { giveResult, say } from "../output.ts";
 import { printable } from "../printable.ts";
 
 const listed = z.object({
@@ -38,34 +38,17 @@ const listed = z.object({
 type Listed = z.infer<typeof listed>;
 const answer = z.object({ cases: z.array(listed) });
 
-/** Lists the requests for amendments, the oldest first: without `--all` the open ones. Returns 0, or 2 when it is refused. */
-export async function casesList(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: { ...posterOptions, all: { type: "boolean", default: false } },
+/** Lists the requests for amendments, those with the nearest end first: without `--all` the open ones. Returns 0. */
+export const casesList = (args: readonly string[]): Promise<number> =>
+  listByState(args, {
+    noun: "cases",
+    columns: ["case", "received", "due", "patient", "request", "state"],
+    pageMax: casesPageMax,
+    ask: (from, state, after) => postAsOperator(from, "api/cases", JSON.stringify({ state, after })),
+    rowsOf: (body) => answer.parse(body).cases,
+    shown: rowOf,
+    order: (one, other) => one.due.localeCompare(other.due),
   });
-  if (positionals.length > 0) throw new Misuse();
-  try {
-    const state = values.all ? "all" : "open";
-    const found = await everyPage(
-      (after) => postAsOperator(posterOf(values), "api/cases", JSON.stringify({ state, after })),
-      (body) => answer.parse(body).cases,
-      casesPageMax,
-    );
-    if (!found.ok) {
-      complain(refusalLine(found.error));
-      return found.error.status < 500 ? 2 : 1;
-    }
-    const cases = found.value.toSorted((a, b) => a.due.localeCompare(b.due));
-    giveResult(cases);
-    sayRows(["case", "received", "due", "patient", "request", "state"], cases.map(rowOf));
-    if (cases.length === 0) say(values.all ? "no cases" : "no open cases");
-    return 0;
-  } catch (fault) {
-    return printFault(fault);
-  }
-}
 
 /** Shows a case with its steps. */
 export async function casesShow(args: readonly string[]): Promise<number> {
@@ -76,14 +59,10 @@ export async function casesShow(args: readonly string[]): Promise<number> {
   });
   const [id, ...more] = positionals;
   if (id === undefined || more.length > 0) throw new Misuse();
-  try {
-    const found = await caseNamed(posterOf(values), id);
-    giveResult(found);
-    for (const line of stepsOf(found)) say(printable(line));
-    return 0;
-  } catch (fault) {
-    return printFault(fault);
-  }
+  const found = await caseNamed(posterOf(values), id);
+  giveResult(found);
+  for (const line of stepsOf(found)) say(printable(line));
+  return 0;
 }
 
 /** The case of this id. Throws if there is none. */

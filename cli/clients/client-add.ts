@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 import { giveSubmitted, submitChange } from "../approvals/submit-change.ts";
 import { posterOf, posterOptions } from "../connection/operator-post.ts";
 import { readJsonFile } from "../json-file.ts";
-import { Misuse, printFault, UnusableFile } from "../misuse.ts";
+import { Misuse, UnusableFile } from "../misuse.ts";
 import { requirePublic } from "../registry/public-file.ts";
 import { policiesOf, readRegistryOf } from "../registry/registry-show.ts";
 import { certificateText } from "./certificate-file.ts";
@@ -42,26 +42,22 @@ export async function clientAdd(args: readonly string[]): Promise<number> {
   const { values, positionals } = read(args);
   const [id, ...more] = positionals;
   if (id === undefined || more.length > 0) throw new Misuse();
-  try {
-    const from = posterOf(values);
-    const { policy } = values;
-    const registered = policy === undefined || isDigest(policy) ? undefined : await readRegistryOf(from);
-    const policies = registered === undefined ? [] : policiesOf(registered.lists, [policy]);
-    const submitted = await submitChange(
-      from,
-      {
-        ...(registered !== undefined && { expects: registered.digest }),
-        set: { ...entriesOf(id, values), policies },
-      },
-      values.why,
-    );
-    if (submitted.exitCode !== 0 || values.why !== undefined) return giveSubmitted(submitted);
-    const { missing, lines } = await checklist(from, id);
-    for (const line of lines) say(line);
-    return giveSubmitted(submitted, { missing });
-  } catch (fault) {
-    return printFault(fault);
-  }
+  const from = posterOf(values);
+  const { policy } = values;
+  const registered = policy === undefined || isDigest(policy) ? undefined : await readRegistryOf(from);
+  const policies = registered === undefined ? [] : policiesOf(registered.lists, [policy]);
+  const submitted = await submitChange(
+    from,
+    {
+      ...(registered !== undefined && { expects: registered.digest }),
+      set: { ...entriesOf(id, values), policies },
+    },
+    values.why,
+  );
+  if (submitted.exitCode !== 0 || values.why !== undefined) return giveSubmitted(submitted);
+  const { missing, lines } = await checklist(from, id);
+  for (const line of lines) say(line);
+  return giveSubmitted(submitted, { missing });
 }
 
 const read = (args: readonly string[]) => parseArgs({ args: [...args], allowPositionals: true, options });

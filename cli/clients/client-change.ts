@@ -2,7 +2,7 @@ import { parseArgs } from "node:util";
 import * as z from "zod";
 import { giveSubmitted, submitChange, type DraftChange } from "../approvals/submit-change.ts";
 import { posterOf, posterOptions, type Poster } from "../connection/operator-post.ts";
-import { Misuse, printFault, UnusableName } from "../misuse.ts";
+import { Misuse, UnusableName } from "../misuse.ts";
 import { policiesOf, readRegistryOf } from "../registry/registry-show.ts";
 import { certificateText } from "./certificate-file.ts";
 import { readJwks } from "./client-add.ts";
@@ -67,14 +67,10 @@ const changer =
     });
     const [id, ...rest] = positionals;
     if (id === undefined || rest.length > 0) throw new Misuse();
-    try {
-      const from = posterOf(values);
-      const entries = await entriesOf(from, id);
-      const change = { expects: entries.digest, ...draft(entries, values) };
-      return giveSubmitted(await submitChange(from, change, values.why));
-    } catch (fault) {
-      return printFault(fault);
-    }
+    const from = posterOf(values);
+    const entries = await entriesOf(from, id);
+    const change = { expects: entries.digest, ...draft(entries, values) };
+    return giveSubmitted(await submitChange(from, change, values.why));
   };
 
 const listOf = (value: Options[string]): readonly string[] => [value ?? []].flat().map(String);

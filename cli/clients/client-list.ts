@@ -2,7 +2,7 @@ import { parseArgs } from "node:util";
 import * as z from "zod";
 import { getAsOperator, posterOf, posterOptions, type Poster } from "../connection/operator-post.ts";
 import { printRefusal } from "../approvals/submit-change.ts";
-import { printFault, UnusableName } from "../misuse.ts";
+import { UnusableName } from "../misuse.ts";
 import { printable } from "../printable.ts";
 import { giveResult, inColour, say, tableOf } from "../output.ts";
 
@@ -34,20 +34,16 @@ export async function clientList(args: readonly string[]): Promise<number> {
     allowPositionals: true,
     options: posterOptions,
   });
-  try {
-    const answer = await getAsOperator(posterOf(values), "api/clients");
-    if (answer.status !== 200) return printRefusal(answer);
-    const all = listed.parse(answer.body).clients;
-    const unknown = positionals.filter((named) => all.every(({ id }) => id !== named));
-    if (unknown.length > 0) throw new UnusableName(noClient(unknown));
-    const clients = positionals.length === 0 ? all : all.filter(({ id }) => positionals.includes(id));
-    giveResult(clients);
-    if (process.stdout.isTTY) for (const line of tableOfClients(clients)) say(line);
-    else for (const client of clients) for (const line of linesOf(client)) say(printable(line));
-    return 0;
-  } catch (fault) {
-    return printFault(fault);
-  }
+  const answer = await getAsOperator(posterOf(values), "api/clients");
+  if (answer.status !== 200) return printRefusal(answer);
+  const all = listed.parse(answer.body).clients;
+  const unknown = positionals.filter((named) => all.every(({ id }) => id !== named));
+  if (unknown.length > 0) throw new UnusableName(noClient(unknown));
+  const clients = positionals.length === 0 ? all : all.filter(({ id }) => positionals.includes(id));
+  giveResult(clients);
+  if (process.stdout.isTTY) for (const line of tableOfClients(clients)) say(line);
+  else for (const client of clients) for (const line of linesOf(client)) say(printable(line));
+  return 0;
 }
 
 /** The missing parts of a client, after a change of the client. */

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import type { JWK } from "jose";
-import { Misuse, printFault } from "../misuse.ts";
+import { Misuse } from "../misuse.ts";
 import { accessToken } from "./access-token.ts";
 import type { DevClient } from "./dev-file.ts";
 import { keyProof } from "./key-proof.ts";
@@ -48,8 +48,6 @@ export async function getCommand(args: readonly string[]): Promise<number> {
     }
     say(indented(reply.text));
     return reply.status < 400 ? 0 : 1;
-  } catch (fault) {
-    return printFault(fault);
   } finally {
     closeConnections();
   }

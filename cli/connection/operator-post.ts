@@ -4,7 +4,7 @@ import { closeConnections, send } from "./mutual-tls.ts";
 import { openDeployment } from "./deployment.ts";
 import { selectedProfile } from "./profile.ts";
 import { noteSentChange } from "../interruption.ts";
-import { UnusableFile } from "../misuse.ts";
+import { Refused, UnusableFile } from "../misuse.ts";
 import { noteReason } from "../output.ts";
 
 /** An answer of the operators' API: the members of the verb, or problem details (RFC 9457). */
@@ -107,3 +107,7 @@ export function refusalLine({ status, body: { title = "", pointer, detail } }: O
   if (typeof detail !== "string") return `${status} ${String(title)}${status === 401 ? signInHint() : ""}`;
   return `${pointer === "" ? "the document" : String(pointer)} ${detail}`; // RFC 6901 §5: the whole document
 }
+
+/** A refusal as an error, for a caller that has no use for it. */
+export const refusedBy = (answer: OperatorAnswer): Error =>
+  answer.status < 500 ? new Refused(refusalLine(answer)) : new Error(refusalLine(answer));

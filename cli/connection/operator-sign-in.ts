@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { Misuse, printFault } from "../misuse.ts";
+import { Misuse } from "../misuse.ts";
 import { readDevFile } from "./dev-file.ts";
 import { closeConnections } from "./mutual-tls.ts";
 import { signInByBrowser } from "./sign-in.ts";
@@ -33,8 +33,6 @@ export async function operatorSignIn(args: readonly string[]): Promise<number> {
     giveResult({ operator: id, file: values.out });
     say(`${values.out}: valid for five minutes, with ${id}'s certificate`);
     return 0;
-  } catch (fault) {
-    return printFault(fault);
   } finally {
     closeConnections();
   }

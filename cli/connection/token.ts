@@ -1,4 +1,4 @@
-import { Misuse, printFault } from "../misuse.ts";
+import { Misuse } from "../misuse.ts";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { accessToken } from "./access-token.ts";
@@ -29,8 +29,6 @@ export async function token(args: readonly string[]): Promise<number> {
     giveResult({ client, token: text });
     say(text);
     return 0;
-  } catch (fault) {
-    return printFault(fault);
   } finally {
     closeConnections();
   }

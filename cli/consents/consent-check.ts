@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import * as z from "zod";
 import { consentsInSet } from "#audit/consent-set";
-import { Misuse, printFault } from "../misuse.ts";
+import { Misuse } from "../misuse.ts";
 import { postAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
 import { printable } from "../printable.ts";
 import { namesGiven, patientGiven, requirePatients } from "../records/patient-names.ts";
@@ -57,20 +57,16 @@ export async function consentList(args: readonly string[]): Promise<number> {
   const patients = namesGiven(positionals);
   if (patients.length === 0) throw new Misuse();
   requirePatients(patients);
-  try {
-    const found = await versionsOnFile(values, patients);
-    if (typeof found === "number") return found;
-    giveResult(found);
-    for (const { patient, consent, digest, isActive, mayPermit, filedBy, filedAt } of found) {
-      const state = isActive ? (mayPermit ? "permits and denies" : "denies") : "not in force";
-      const by = filedBy ?? "the origin";
-      say(printable(`${patient} ${consent} ${digest} ${new Date(filedAt).toISOString()} ${state} by ${by}`));
-    }
-    if (found.length === 0) say("no Consents on file");
-    return 0;
-  } catch (fault) {
-    return printFault(fault);
+  const found = await versionsOnFile(values, patients);
+  if (typeof found === "number") return found;
+  giveResult(found);
+  for (const { patient, consent, digest, isActive, mayPermit, filedBy, filedAt } of found) {
+    const state = isActive ? (mayPermit ? "permits and denies" : "denies") : "not in force";
+    const by = filedBy ?? "the origin";
+    say(printable(`${patient} ${consent} ${digest} ${new Date(filedAt).toISOString()} ${state} by ${by}`));
   }
+  if (found.length === 0) say("no Consents on file");
+  return 0;
 }
 
 /**
@@ -87,26 +83,22 @@ export async function consentCheck(args: readonly string[]): Promise<number> {
   if (name === undefined || consent === undefined || more.length > 0 || values.records === undefined)
     throw new Misuse();
   const patient = patientGiven(name);
-  try {
-    const records = readFileSync(values.records, "utf8")
-      .split("\n")
-      .filter((line) => line !== "")
-      .map((line) => recordLine.parse(JSON.parse(line)))
-      .filter(({ event }) => event.consents !== undefined);
-    const named = new Set([patient, ...records.flatMap(patientsOf)]);
-    const versions = await versionsOnFile(values, [...named]);
-    if (typeof versions === "number") return versions;
-    const own = versions.filter((version) => version.patient === patient && version.consent === consent);
-    const last = own.at(-1);
-    if (last === undefined || last.isActive) {
-      complain(last === undefined ? "no such Consent is on file" : "the Consent is in force");
-      return 2;
-    }
-    const withdrawn = own.findLast(({ isActive }, index) => !isActive && own[index - 1]?.isActive !== false);
-    return report(records, versions, consent, withdrawn?.filedAt ?? last.filedAt);
-  } catch (fault) {
-    return printFault(fault);
+  const records = readFileSync(values.records, "utf8")
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => recordLine.parse(JSON.parse(line)))
+    .filter(({ event }) => event.consents !== undefined);
+  const named = new Set([patient, ...records.flatMap(patientsOf)]);
+  const versions = await versionsOnFile(values, [...named]);
+  if (typeof versions === "number") return versions;
+  const own = versions.filter((version) => version.patient === patient && version.consent === consent);
+  const last = own.at(-1);
+  if (last === undefined || last.isActive) {
+    complain(last === undefined ? "no such Consent is on file" : "the Consent is in force");
+    return 2;
   }
+  const withdrawn = own.findLast(({ isActive }, index) => !isActive && own[index - 1]?.isActive !== false);
+  return report(records, versions, consent, withdrawn?.filedAt ?? last.filedAt);
 }
 
 function report(

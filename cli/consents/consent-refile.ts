@@ -3,7 +3,6 @@ import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import * as z from "zod";
 import { postAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
-import { printFault } from "../misuse.ts";
 import { complain, giveResult, say } from "../output.ts";
 import { namesGiven, requirePatients } from "../records/patient-names.ts";
 
@@ -22,38 +21,34 @@ export async function consentRefile(args: readonly string[]): Promise<number> {
     allowPositionals: true,
     options: { ...posterOptions, patients: { type: "string" } },
   });
-  try {
-    const listed = values.patients === undefined ? [] : readFileSync(values.patients, "utf8").split(/\s+/u);
-    const names = [...new Set(namesGiven([...positionals, ...listed]))];
-    const { consents = [], patients = [] } = Object.groupBy(names, (name) =>
-      consentReference.test(name) ? "consents" : "patients",
-    );
-    requirePatients(patients);
-    let [refiled, remaining] = [0, 0];
-    const most = Math.max(1, patients.length, consents.length);
-    for (let from = 0; from < most; from += namesMax) {
-      const body = JSON.stringify({
-        patients: patients.slice(from, from + namesMax),
-        consents: consents.slice(from, from + namesMax),
-      });
-      const reply = await postAsOperator(posterOf(values), "api/consents/refilings", body);
-      if (reply.status !== 200) {
-        complain(refusalLine(reply));
-        return reply.status < 500 ? 2 : 1;
-      }
-      const done = answer.parse(reply.body);
-      refiled += done.refiled;
-      ({ remaining } = done);
+  const listed = values.patients === undefined ? [] : readFileSync(values.patients, "utf8").split(/\s+/u);
+  const names = [...new Set(namesGiven([...positionals, ...listed]))];
+  const { consents = [], patients = [] } = Object.groupBy(names, (name) =>
+    consentReference.test(name) ? "consents" : "patients",
+  );
+  requirePatients(patients);
+  let [refiled, remaining] = [0, 0];
+  const most = Math.max(1, patients.length, consents.length);
+  for (let from = 0; from < most; from += namesMax) {
+    const body = JSON.stringify({
+      patients: patients.slice(from, from + namesMax),
+      consents: consents.slice(from, from + namesMax),
+    });
+    const reply = await postAsOperator(posterOf(values), "api/consents/refilings", body);
+    if (reply.status !== 200) {
+      complain(refusalLine(reply));
+      return reply.status < 500 ? 2 : 1;
     }
-    giveResult({ refiled, remaining });
-    say(`${refiled} rows are filed under the first key now`);
-    say(
-      remaining === 0
-        ? "0 rows remain under another key than the first: step `NEW` of docs/keys.md may follow step `NEW OLD`, not step `OLD NEW`"
-        : `${remaining} rows remain under another key than the first, of patients or Consents that were not named: keep every key`,
-    );
-    return 0;
-  } catch (fault) {
-    return printFault(fault);
+    const done = answer.parse(reply.body);
+    refiled += done.refiled;
+    ({ remaining } = done);
   }
+  giveResult({ refiled, remaining });
+  say(`${refiled} rows are filed under the first key now`);
+  say(
+    remaining === 0
+      ? "0 rows remain under another key than the first: step `NEW` of docs/keys.md may follow step `NEW OLD`, not step `OLD NEW`"
+      : `${remaining} rows remain under another key than the first, of patients or Consents that were not named: keep every key`,
+  );
+  return 0;
 }

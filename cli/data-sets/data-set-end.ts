@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { Misuse, printFault } from "../misuse.ts";
+import { Misuse } from "../misuse.ts";
 import { postAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
 import { complain, giveResult, say } from "../output.ts";
 
@@ -16,17 +16,13 @@ export async function dataSetEnd(args: readonly string[]): Promise<number> {
   const { client, agreement, origin } = values;
   if (dataSet === undefined || more.length > 0 || client === undefined) throw new Misuse();
   if (agreement === undefined || origin === undefined) throw new Misuse();
-  try {
-    const document = { client, agreement, origin, dataSet };
-    const reply = await postAsOperator(posterOf(values), "api/data-sets/end", JSON.stringify(document));
-    if (reply.status === 200) {
-      giveResult(document);
-      say("ended: its codes are deleted, and name no row any more");
-      return 0;
-    }
-    complain(refusalLine(reply));
-    return reply.status < 500 ? 2 : 1;
-  } catch (fault) {
-    return printFault(fault);
+  const document = { client, agreement, origin, dataSet };
+  const reply = await postAsOperator(posterOf(values), "api/data-sets/end", JSON.stringify(document));
+  if (reply.status === 200) {
+    giveResult(document);
+    say("ended: its codes are deleted, and name no row any more");
+    return 0;
   }
+  complain(refusalLine(reply));
+  return reply.status < 500 ? 2 : 1;
 }

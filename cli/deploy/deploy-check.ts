@@ -2,7 +2,7 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { readSecrets } from "../keys/keys-new.ts";
 import { readLocks } from "../log/lock-rules.ts";
-import { Misuse, printFault } from "../misuse.ts";
+import { Misuse } from "../misuse.ts";
 import { printable } from "../printable.ts";
 import { checks, verifierKeysOf, type Situation } from "./checks.ts";
 import { folderOf, repository } from "./deploy-config.ts";
@@ -25,26 +25,22 @@ export async function deployCheck(args: readonly string[]): Promise<number> {
   });
   const [file, ...more] = positionals;
   if (file === undefined || more.length > 0) throw new Misuse();
-  try {
-    const deployment = readEnvironment(file);
-    const folder = folderOf(file, deployment.environment);
-    const situation: Situation = {
-      deployment,
-      expected: await configsOf(deployment, repository, folder),
-      written: writtenConfigs(folder),
-      ...(values.secrets !== undefined && { secrets: secretsIn(resolve(values.secrets)) }),
-      ...(values.locks !== undefined && { locks: await readLocks(values.locks, values["token-file"]) }),
-    };
-    if (!values.live) return report(situation);
-    const migrations = join(repository, "migrations");
-    const keys = verifierKeysOf(situation);
-    return report({
-      ...situation,
-      ...(await liveFacts(deployment, folder, migrations, keys, liveAt(repository))),
-    });
-  } catch (fault) {
-    return printFault(fault);
-  }
+  const deployment = readEnvironment(file);
+  const folder = folderOf(file, deployment.environment);
+  const situation: Situation = {
+    deployment,
+    expected: await configsOf(deployment, repository, folder),
+    written: writtenConfigs(folder),
+    ...(values.secrets !== undefined && { secrets: secretsIn(resolve(values.secrets)) }),
+    ...(values.locks !== undefined && { locks: await readLocks(values.locks, values["token-file"]) }),
+  };
+  if (!values.live) return report(situation);
+  const migrations = join(repository, "migrations");
+  const keys = verifierKeysOf(situation);
+  return report({
+    ...situation,
+    ...(await liveFacts(deployment, folder, migrations, keys, liveAt(repository))),
+  });
 }
 
 /** The option that a check needs, where it is not --live. */

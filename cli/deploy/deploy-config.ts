@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { Misuse, printFault } from "../misuse.ts";
+import { Misuse } from "../misuse.ts";
 import { readEnvironment } from "./environment.ts";
 import { configFile, configsOf } from "./worker-configs.ts";
 import { giveResult, say } from "../output.ts";
@@ -20,20 +20,16 @@ export async function deployConfig(args: readonly string[]): Promise<number> {
   const { positionals } = parseArgs({ args: [...args], allowPositionals: true });
   const [file, ...more] = positionals;
   if (file === undefined || more.length > 0) throw new Misuse();
-  try {
-    const deployment = readEnvironment(file);
-    const folder = folderOf(file, deployment.environment);
-    mkdirSync(folder, { recursive: true });
-    const files: Record<string, string> = {};
-    for (const [worker, config] of await configsOf(deployment, repository, folder)) {
-      const written = configFile(folder, worker);
-      writeFileSync(written, `${JSON.stringify(config, undefined, 2)}\n`);
-      files[worker] = written;
-      say(`npx wrangler deploy -c ${written}`);
-    }
-    giveResult({ environment: deployment.environment, files });
-    return 0;
-  } catch (fault) {
-    return printFault(fault);
+  const deployment = readEnvironment(file);
+  const folder = folderOf(file, deployment.environment);
+  mkdirSync(folder, { recursive: true });
+  const files: Record<string, string> = {};
+  for (const [worker, config] of await configsOf(deployment, repository, folder)) {
+    const written = configFile(folder, worker);
+    writeFileSync(written, `${JSON.stringify(config, undefined, 2)}\n`);
+    files[worker] = written;
+    say(`npx wrangler deploy -c ${written}`);
   }
+  giveResult({ environment: deployment.environment, files });
+  return 0;
 }

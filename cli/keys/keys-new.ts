@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { isLedgerName } from "#ledger/ledger-name";
-import { Misuse, printFault, UnusableFile } from "../misuse.ts";
+import { Misuse, UnusableFile } from "../misuse.ts";
 import {
   configOf,
   logVerifierKey,
@@ -34,15 +34,11 @@ export function keysNew(args: readonly string[]): number {
     throw new Misuse("name a folder, and one of --ledger-name, --witness and --auditor");
   if (environment !== undefined && ledgerName === undefined)
     throw new Misuse("--environment names the configurations of a deployment: it goes with --ledger-name");
-  try {
-    const place = resolve(folder);
-    if (auditor !== undefined) makeAuditor(place, auditor);
-    else if (witness !== undefined) makeWitness(place, witness);
-    else if (ledgerName !== undefined) makeDeployment(place, ledgerName, environment);
-    return 0;
-  } catch (fault) {
-    return printFault(fault);
-  }
+  const place = resolve(folder);
+  if (auditor !== undefined) makeAuditor(place, auditor);
+  else if (witness !== undefined) makeWitness(place, witness);
+  else if (ledgerName !== undefined) makeDeployment(place, ledgerName, environment);
+  return 0;
 }
 
 function makeDeployment(folder: string, ledgerName: string, environment: string | undefined): void {
@@ -112,30 +108,26 @@ export function keysPublic(args: readonly string[]): number {
     options: { "ledger-name": text, witness: text, log: { type: "string", multiple: true, default: [] } },
   });
   if (positionals.length === 0) throw new Misuse();
-  try {
-    const found: Record<string, unknown> = {};
-    for (const file of positionals) {
-      const content = readSecrets(file);
-      for (const [name, value] of Object.entries(content)) {
-        if (name === "CHECKPOINT_KEY") {
-          const ledger = values["ledger-name"];
-          if (ledger === undefined) throw new Misuse("a checkpoint key is named by --ledger-name");
-          found["root"] = logVerifierKey(value, ledger);
-          found["logs"] = Object.fromEntries(
-            values.log.map((log) => [log, logVerifierKey(value, ledger, log)]),
-          );
-        } else if (name === "WITNESS_KEY") {
-          if (values.witness === undefined) throw new Misuse("a witness's key is named by --witness");
-          found["witnesses"] = { [values.witness]: witnessVerifierKey(value, values.witness) };
-        } else if (value.startsWith("{")) found[name] = publicHalfOf(value);
-      }
+  const found: Record<string, unknown> = {};
+  for (const file of positionals) {
+    const content = readSecrets(file);
+    for (const [name, value] of Object.entries(content)) {
+      if (name === "CHECKPOINT_KEY") {
+        const ledger = values["ledger-name"];
+        if (ledger === undefined) throw new Misuse("a checkpoint key is named by --ledger-name");
+        found["root"] = logVerifierKey(value, ledger);
+        found["logs"] = Object.fromEntries(
+          values.log.map((log) => [log, logVerifierKey(value, ledger, log)]),
+        );
+      } else if (name === "WITNESS_KEY") {
+        if (values.witness === undefined) throw new Misuse("a witness's key is named by --witness");
+        found["witnesses"] = { [values.witness]: witnessVerifierKey(value, values.witness) };
+      } else if (value.startsWith("{")) found[name] = publicHalfOf(value);
     }
-    giveResult({ keys: found });
-    say(JSON.stringify(found, undefined, 2));
-    return 0;
-  } catch (fault) {
-    return printFault(fault);
   }
+  giveResult({ keys: found });
+  say(JSON.stringify(found, undefined, 2));
+  return 0;
 }
 
 /** A file of `wrangler secret bulk`, or a private JWK alone. An error never quotes the file. */

@@ -3,7 +3,7 @@ import type { BreachClocks } from "#audit/breach-clocks";
 import { breachCsv, breachLetter, countsInRow } from "#audit/breach-papers";
 import type { AuditEvent } from "#audit/event";
 import { type AffectedIndividual, type BreachReport, findBreach, reportOf } from "#auditing/breach-findings";
-import { Misuse, printFault } from "../misuse.ts";
+import { Misuse } from "../misuse.ts";
 import { printable } from "../printable.ts";
 import { auditorOptions, auditorSource } from "../records/auditor-source.ts";
 import { eventFilter, NamedClient, timeOf } from "../records/event-filter.ts";
@@ -28,81 +28,77 @@ interface Report extends BreachReport {
  * affected then.
  */
 export async function breachScope(args: readonly string[]): Promise<number> {
-  try {
-    const single = { type: "string" } as const;
-    const many = { type: "string", multiple: true, default: [] as string[] } as const;
-    const options = {
-      client: single,
-      certificate: single,
-      "key-id": single,
-      token: single,
-      user: single,
-      csv: { type: "boolean", default: false },
-      letter: { type: "boolean", default: false },
-      from: single,
-      to: single,
-      purpose: many,
-      origin: many,
-      discovered: single,
-    } as const;
-    const { values, positionals } = parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: { ...auditorOptions, ...options },
-    });
-    const { from, to, purpose, origin, discovered } = values;
-    const names = Object.fromEntries(
-      (["client", "certificate", "key-id", "token", "user"] as const).flatMap((name) => {
-        const value = values[name];
-        return value === undefined ? [] : [[name, value]];
-      }),
+  const single = { type: "string" } as const;
+  const many = { type: "string", multiple: true, default: [] as string[] } as const;
+  const options = {
+    client: single,
+    certificate: single,
+    "key-id": single,
+    token: single,
+    user: single,
+    csv: { type: "boolean", default: false },
+    letter: { type: "boolean", default: false },
+    from: single,
+    to: single,
+    purpose: many,
+    origin: many,
+    discovered: single,
+  } as const;
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { ...auditorOptions, ...options },
+  });
+  const { from, to, purpose, origin, discovered } = values;
+  const names = Object.fromEntries(
+    (["client", "certificate", "key-id", "token", "user"] as const).flatMap((name) => {
+      const value = values[name];
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
+  if (positionals.length > 1) throw new Misuse("name one URL or folder and nothing more");
+  if (Object.keys(names).length === 0 || from === undefined || to === undefined)
+    throw new Misuse(
+      "name the client and the period: --client, --from and --to; " +
+        "or --certificate, --key-id, --token or --user in place of the client",
     );
-    if (positionals.length > 1) throw new Misuse("name one URL or folder and nothing more");
-    if (Object.keys(names).length === 0 || from === undefined || to === undefined)
-      throw new Misuse(
-        "name the client and the period: --client, --from and --to; " +
-          "or --certificate, --key-id, --token or --user in place of the client",
-      );
-    if ([printsJson(), values.csv, values.letter].filter(Boolean).length > 1)
-      throw new Misuse("choose one of --json, --csv and --letter");
-    const isNamed = eventFilter({ ...names, from, to });
-    const since = discovered === undefined ? undefined : timeOf(discovered, "discovered");
-    const source = await auditorSource(values, positionals[0]);
-    const named = new NamedClient(values.client);
-    const isInScope = (event: AuditEvent): boolean => {
-      named.note(event);
-      return (
-        isNamed(event) &&
-        (purpose.length === 0 || (event.why?.purposes ?? []).some((code) => purpose.includes(code))) &&
-        (origin.length === 0 || origin.includes(event.what?.origin ?? ""))
-      );
-    };
+  if ([printsJson(), values.csv, values.letter].filter(Boolean).length > 1)
+    throw new Misuse("choose one of --json, --csv and --letter");
+  const isNamed = eventFilter({ ...names, from, to });
+  const since = discovered === undefined ? undefined : timeOf(discovered, "discovered");
+  const source = await auditorSource(values, positionals[0]);
+  const named = new NamedClient(values.client);
+  const isInScope = (event: AuditEvent): boolean => {
+    named.note(event);
+    return (
+      isNamed(event) &&
+      (purpose.length === 0 || (event.why?.purposes ?? []).some((code) => purpose.includes(code))) &&
+      (origin.length === 0 || origin.includes(event.what?.origin ?? ""))
+    );
+  };
 
-    const unread = new UnreadList();
-    const findings = await findBreach(source, isInScope, since, (part) =>
-      "missingParts" in part ? unread.addParts(part.log, part.missingParts) : unread.add(part),
+  const unread = new UnreadList();
+  const findings = await findBreach(source, isInScope, since, (part) =>
+    "missingParts" in part ? unread.addParts(part.log, part.missingParts) : unread.add(part),
+  );
+  named.check(unread.count === 0);
+  const report: Report = {
+    ...names,
+    from: new Date(timeOf(from, "from")).toISOString(),
+    to: new Date(timeOf(to, "to")).toISOString(),
+    ...reportOf(findings),
+  };
+  giveResult(report);
+  if (values.csv) for (const row of breachCsv(report.affected)) say(row);
+  else if (values.letter) say(printableLines(letterOf(report)));
+  else print(report);
+  for (const line of unread.lines) complain(line);
+  if (unread.count > 0)
+    complain(
+      "INCOMPLETE: the unread leaves may name more individuals and their States; " +
+        "run again with the keys of all auditors",
     );
-    named.check(unread.count === 0);
-    const report: Report = {
-      ...names,
-      from: new Date(timeOf(from, "from")).toISOString(),
-      to: new Date(timeOf(to, "to")).toISOString(),
-      ...reportOf(findings),
-    };
-    giveResult(report);
-    if (values.csv) for (const row of breachCsv(report.affected)) say(row);
-    else if (values.letter) say(printableLines(letterOf(report)));
-    else print(report);
-    for (const line of unread.lines) complain(line);
-    if (unread.count > 0)
-      complain(
-        "INCOMPLETE: the unread leaves may name more individuals and their States; " +
-          "run again with the keys of all auditors",
-      );
-    return unread.count === 0 ? 0 : 1;
-  } catch (fault) {
-    return printFault(fault);
-  }
+  return unread.count === 0 ? 0 : 1;
 }
 
 function print(report: Report): void {

@@ -1,4 +1,4 @@
-import { Misuse, printFault } from "../misuse.ts";
+import { Misuse } from "../misuse.ts";
 import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
@@ -25,19 +25,15 @@ import { giveResult, say } from "../output.ts";
  */
 export async function ledgerExport(args: readonly string[]): Promise<number> {
   const many = { type: "string", multiple: true, default: [] as string[] } as const;
-  try {
-    const { values, positionals } = parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: { key: many, keys: many },
-    });
-    const [folder, named, ...more] = positionals;
-    if (folder === undefined || more.length > 0) throw new Misuse(wanted);
-    giveResult({ folder: resolve(folder), logs: await exportLedger(resolve(folder), named, values) });
-    return 0;
-  } catch (fault) {
-    return printFault(fault);
-  }
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { key: many, keys: many },
+  });
+  const [folder, named, ...more] = positionals;
+  if (folder === undefined || more.length > 0) throw new Misuse(wanted);
+  giveResult({ folder: resolve(folder), logs: await exportLedger(resolve(folder), named, values) });
+  return 0;
 }
 
 const wanted = "name a folder, then the ledger's URL unless a dev.json has it, and nothing more";

@@ -1,5 +1,5 @@
 import { decidedByText } from "#audit/decided-by-words";
-import { Misuse, printFault } from "../misuse.ts";
+import { Misuse } from "../misuse.ts";
 import { parseArgs } from "node:util";
 import type { Counts } from "#audit/event";
 import { csvRow } from "#audit/accounting/csv";
@@ -17,43 +17,39 @@ import { complain, giveLine, printsJson, say } from "../output.ts";
  * be opened are reported on standard error; the exit code is 1 then.
  */
 export async function ledgerRead(args: readonly string[]): Promise<number> {
-  try {
-    const options = {
-      ...auditorOptions,
-      ...filterOptions,
-      csv: { type: "boolean", default: false },
-      limit: { type: "string" },
-    } as const;
-    const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options });
-    const limit = limitOf(values.limit);
-    if (printsJson() && values.csv) throw new Misuse("choose --json or --csv");
-    if (positionals.length > 1) throw new Misuse("name one URL or folder and nothing more");
-    const isSelected = eventFilter(values);
-    const source = await auditorSource(values, positionals[0]);
-    const unread = new UnreadList();
-    const lines: { readonly at: number; readonly text: string }[] = []; // texts, to save memory
-    const textOf = (found: EventOnRecord): string =>
-      printsJson() ? JSON.stringify(asJson(found)) : values.csv ? asCsv(found) : asLine(found);
-    const named = new NamedClient(values.client);
-    for await (const found of eventsOf(source)) {
-      if (!("event" in found)) {
-        unread.add(found);
-        continue;
-      }
-      named.note(found.event);
-      if (isSelected(found.event)) lines.push({ at: found.event.at, text: printable(textOf(found)) });
+  const options = {
+    ...auditorOptions,
+    ...filterOptions,
+    csv: { type: "boolean", default: false },
+    limit: { type: "string" },
+  } as const;
+  const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options });
+  const limit = limitOf(values.limit);
+  if (printsJson() && values.csv) throw new Misuse("choose --json or --csv");
+  if (positionals.length > 1) throw new Misuse("name one URL or folder and nothing more");
+  const isSelected = eventFilter(values);
+  const source = await auditorSource(values, positionals[0]);
+  const unread = new UnreadList();
+  const lines: { readonly at: number; readonly text: string }[] = []; // texts, to save memory
+  const textOf = (found: EventOnRecord): string =>
+    printsJson() ? JSON.stringify(asJson(found)) : values.csv ? asCsv(found) : asLine(found);
+  const named = new NamedClient(values.client);
+  for await (const found of eventsOf(source)) {
+    if (!("event" in found)) {
+      unread.add(found);
+      continue;
     }
-    named.check(unread.count === 0);
-    lines.sort((left, right) => left.at - right.at);
-    if (values.csv) say(csvRow(csvColumns));
-    for (const { text } of limit === undefined ? lines : lines.slice(-limit))
-      if (printsJson()) giveLine(JSON.parse(text));
-      else say(text);
-    for (const line of unread.lines) complain(printable(line));
-    return unread.count === 0 ? 0 : 1;
-  } catch (fault) {
-    return printFault(fault);
+    named.note(found.event);
+    if (isSelected(found.event)) lines.push({ at: found.event.at, text: printable(textOf(found)) });
   }
+  named.check(unread.count === 0);
+  lines.sort((left, right) => left.at - right.at);
+  if (values.csv) say(csvRow(csvColumns));
+  for (const { text } of limit === undefined ? lines : lines.slice(-limit))
+    if (printsJson()) giveLine(JSON.parse(text));
+    else say(text);
+  for (const line of unread.lines) complain(printable(line));
+  return unread.count === 0 ? 0 : 1;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { Misuse, printFault } from "../misuse.ts";
+import { Misuse } from "../misuse.ts";
 import { parseArgs } from "node:util";
 import { type Checkpoint, openCheckpoint } from "#ledger/tlog/checkpoint";
 import { endOf, SWITCH_SLACK_MS } from "#ledger/log-name";
@@ -34,44 +34,38 @@ interface LogRetention {
  * answer comes from its documentation; it was never run against Cloudflare.
  */
 export async function ledgerRetention(args: readonly string[]): Promise<number> {
-  try {
-    const single = { type: "string" } as const;
-    const many = { type: "string", multiple: true, default: [] as string[] } as const;
-    const options = {
-      "token-file": single,
-      ledger: single,
-      "log-key": many,
-      keys: many,
-      at: single,
-    } as const;
-    const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options });
-    const [named, ...more] = positionals;
-    if (named === undefined || more.length > 0)
-      throw new Misuse(
-        "name a file of lock rules, or the URL of the API that returns them, and nothing more",
-      );
-    const given = givenKeys(values["log-key"], values.keys);
-    const ledger = values.ledger ?? given?.url;
-    if (given === undefined || ledger === undefined)
-      throw new Misuse("give the logs' public keys (--log-key or --keys) and the ledger (--ledger)");
-    const rules = await readLocks(named, values["token-file"]);
-    const now = values.at === undefined ? Date.now() : timeOf(values.at, "at");
-    const logs = await look(given.keys, placeOf(ledger), rules, now);
-    const blocked = rulesOnCheckpoints(rules).map(({ id }) => id);
-    const good = blocked.length === 0 && logs.every(({ wrong }) => wrong === undefined);
-    giveResult({ good, sixYearsDays: SIX_YEARS_DAYS, blocked, logs });
-    for (const id of blocked)
-      complain(
-        printable(
-          `checkpoint/: WRONG: rule ${id} locks it, but checkpoints are overwritten, ` +
-            "so the ledger stops: remove the rule",
-        ),
-      );
-    for (const log of logs) print(log);
-    return good ? 0 : 1;
-  } catch (fault) {
-    return printFault(fault);
-  }
+  const single = { type: "string" } as const;
+  const many = { type: "string", multiple: true, default: [] as string[] } as const;
+  const options = {
+    "token-file": single,
+    ledger: single,
+    "log-key": many,
+    keys: many,
+    at: single,
+  } as const;
+  const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options });
+  const [named, ...more] = positionals;
+  if (named === undefined || more.length > 0)
+    throw new Misuse("name a file of lock rules, or the URL of the API that returns them, and nothing more");
+  const given = givenKeys(values["log-key"], values.keys);
+  const ledger = values.ledger ?? given?.url;
+  if (given === undefined || ledger === undefined)
+    throw new Misuse("give the logs' public keys (--log-key or --keys) and the ledger (--ledger)");
+  const rules = await readLocks(named, values["token-file"]);
+  const now = values.at === undefined ? Date.now() : timeOf(values.at, "at");
+  const logs = await look(given.keys, placeOf(ledger), rules, now);
+  const blocked = rulesOnCheckpoints(rules).map(({ id }) => id);
+  const good = blocked.length === 0 && logs.every(({ wrong }) => wrong === undefined);
+  giveResult({ good, sixYearsDays: SIX_YEARS_DAYS, blocked, logs });
+  for (const id of blocked)
+    complain(
+      printable(
+        `checkpoint/: WRONG: rule ${id} locks it, but checkpoints are overwritten, ` +
+          "so the ledger stops: remove the rule",
+      ),
+    );
+  for (const log of logs) print(log);
+  return good ? 0 : 1;
 }
 
 type Place = (log: string) => LogReader;

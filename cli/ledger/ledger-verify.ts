@@ -1,5 +1,5 @@
 import { setTimeout as wait } from "node:timers/promises";
-import { Misuse, printFault } from "../misuse.ts";
+import { Misuse } from "../misuse.ts";
 import { readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -24,24 +24,20 @@ import { giveResult, say } from "../output.ts";
  * the output then says how little that proves.
  */
 export async function ledgerVerify(args: readonly string[]): Promise<number> {
-  try {
-    const { target, keys, witnesses, only, claimsOf } = await readRequest(args);
-    if (keys === undefined)
-      return finish([{ name: keysFile, wrong: "is missing or not as an export writes it" }], () => ({}));
-    const reports =
-      target.kind === "folder"
-        ? await verifyFolder(target.path, keys, claimsOf, only, witnesses)
-        : await verifyLogs(
-            { keys, claimsOf, only, witnesses, nowSeconds: Date.now() / 1000 },
-            servedPlace(target.url),
-          );
-    return finish(reports, (name) => {
-      const verifier = keys.find((key) => logOfVerifier(key) === name);
-      return verifier === undefined ? {} : claimsOf(verifier);
-    });
-  } catch (fault) {
-    return printFault(fault);
-  }
+  const { target, keys, witnesses, only, claimsOf } = await readRequest(args);
+  if (keys === undefined)
+    return finish([{ name: keysFile, wrong: "is missing or not as an export writes it" }], () => ({}));
+  const reports =
+    target.kind === "folder"
+      ? await verifyFolder(target.path, keys, claimsOf, only, witnesses)
+      : await verifyLogs(
+          { keys, claimsOf, only, witnesses, nowSeconds: Date.now() / 1000 },
+          servedPlace(target.url),
+        );
+  return finish(reports, (name) => {
+    const verifier = keys.find((key) => logOfVerifier(key) === name);
+    return verifier === undefined ? {} : claimsOf(verifier);
+  });
 }
 
 /** Prints each report, gives the result, and returns the exit code. */

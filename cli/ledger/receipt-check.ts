@@ -1,5 +1,5 @@
 import { setTimeout as wait } from "node:timers/promises";
-import { Misuse, printFault } from "../misuse.ts";
+import { Misuse } from "../misuse.ts";
 import { existsSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { toBase64 } from "#ledger/bytes/base64";
@@ -31,29 +31,24 @@ interface Verdict {
  * not; it prints the error.
  */
 export async function receiptCheck(args: readonly string[]): Promise<number> {
-  try {
-    const many = { type: "string", multiple: true, default: [] as string[] } as const;
-    const single = { type: "string" } as const;
-    const options = {
-      "log-key": many,
-      keys: many,
-      proof: single,
-      checkpoint: single,
-      ledger: single,
-    } as const;
-    const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options });
-    const [given, ...more] = positionals;
-    if (given === undefined || more.length > 0) throw new Misuse("name one receipt, or a file that has it");
-    const keys = givenKeys(values["log-key"], values.keys);
-    if (keys === undefined)
-      throw new Misuse("no public key to check with: give one with --log-key or --keys");
-    const verdict = await check(receiptText(given), keys.keys, values);
-    giveResult({ good: verdict.wrong === undefined, ...verdict });
-    print(verdict);
-    return verdict.wrong === undefined ? 0 : 1;
-  } catch (fault) {
-    return printFault(fault);
-  }
+  const many = { type: "string", multiple: true, default: [] as string[] } as const;
+  const single = { type: "string" } as const;
+  const options = {
+    "log-key": many,
+    keys: many,
+    proof: single,
+    checkpoint: single,
+    ledger: single,
+  } as const;
+  const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options });
+  const [given, ...more] = positionals;
+  if (given === undefined || more.length > 0) throw new Misuse("name one receipt, or a file that has it");
+  const keys = givenKeys(values["log-key"], values.keys);
+  if (keys === undefined) throw new Misuse("no public key to check with: give one with --log-key or --keys");
+  const verdict = await check(receiptText(given), keys.keys, values);
+  giveResult({ good: verdict.wrong === undefined, ...verdict });
+  print(verdict);
+  return verdict.wrong === undefined ? 0 : 1;
 }
 
 interface Evidence {

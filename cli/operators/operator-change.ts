@@ -4,7 +4,7 @@ import { thumbprintOf } from "../clients/thumbprint.ts";
 import { postAsOperator, posterOf, posterOptions } from "../connection/operator-post.ts";
 import { Misuse, UnusableName } from "../misuse.ts";
 import { giveResult, say } from "../output.ts";
-import { operatorsFault, readOperators, type RegisteredOperator } from "./operator-list.ts";
+import { readOperators, type RegisteredOperator } from "./operator-list.ts";
 
 const options = {
   ...posterOptions,
@@ -54,16 +54,9 @@ async function proposed(
   if (id === undefined || more.length > 0) throw new Misuse();
   const { why } = values;
   if (why === undefined) throw new Misuse("--why says the reason, for the approver and for the record");
-  try {
-    const from = posterOf(values);
-    const known = (await readOperators(from)).find((each) => each.id === id);
-    return giveSubmitted(
-      await propose(from, { kind: "operator", why, operator: entryOf(id, values, known) }),
-    );
-  } catch (fault) {
-    if (fault instanceof Misuse) throw fault;
-    return operatorsFault(fault);
-  }
+  const from = posterOf(values);
+  const known = (await readOperators(from)).find((each) => each.id === id);
+  return giveSubmitted(await propose(from, { kind: "operator", why, operator: entryOf(id, values, known) }));
 }
 
 function withOptions(entry: Entry, values: Values): Entry {
@@ -113,17 +106,9 @@ async function narrowed(args: readonly string[], act: "suspend" | "remove"): Pro
   });
   const [operator, ...more] = positionals;
   if (operator === undefined || more.length > 0) throw new Misuse();
-  try {
-    const reply = await postAsOperator(
-      posterOf(values),
-      `api/operators/${act}`,
-      JSON.stringify({ operator }),
-    );
-    if (reply.status !== 200) return printRefusal(reply);
-    giveResult(reply.body);
-    say(act === "suspend" ? `suspended: ${operator}` : `removed: ${operator}`);
-    return 0;
-  } catch (fault) {
-    return operatorsFault(fault);
-  }
+  const reply = await postAsOperator(posterOf(values), `api/operators/${act}`, JSON.stringify({ operator }));
+  if (reply.status !== 200) return printRefusal(reply);
+  giveResult(reply.body);
+  say(act === "suspend" ? `suspended: ${operator}` : `removed: ${operator}`);
+  return 0;
 }

@@ -4,12 +4,11 @@ import {
   getAsOperator,
   posterOf,
   posterOptions,
-  refusalLine,
-  type OperatorAnswer,
+  refusedBy,
   type Poster,
 } from "../connection/operator-post.ts";
-import { Misuse, printFault } from "../misuse.ts";
-import { complain, giveResult, say, sayRows } from "../output.ts";
+import { Misuse } from "../misuse.ts";
+import { giveResult, say, sayRows } from "../output.ts";
 
 const operatorForm = z.object({
   id: z.string(),
@@ -22,19 +21,9 @@ const operatorForm = z.object({
 });
 export type RegisteredOperator = z.infer<typeof operatorForm>;
 
-/** Thrown for a refusal of the operators' API. */
-export class OperatorsRefused extends Error {
-  readonly answer: OperatorAnswer;
-
-  constructor(answer: OperatorAnswer) {
-    super(refusalLine(answer));
-    this.answer = answer;
-  }
-}
-
 export async function readOperators(from: Poster): Promise<readonly RegisteredOperator[]> {
   const reply = await getAsOperator(from, "api/operators");
-  if (reply.status !== 200) throw new OperatorsRefused(reply);
+  if (reply.status !== 200) throw refusedBy(reply);
   return z.object({ operators: z.array(operatorForm) }).parse(reply.body).operators;
 }
 
@@ -46,21 +35,11 @@ export async function operatorList(args: readonly string[]): Promise<number> {
     options: posterOptions,
   });
   if (positionals.length > 0) throw new Misuse();
-  try {
-    const operators = await readOperators(posterOf(values));
-    giveResult(operators);
-    sayRows(["operator", "kind", "status", "roles", "sign-in", "certificate"], operators.map(rowOf));
-    if (operators.length === 0) say("no operators");
-    return 0;
-  } catch (fault) {
-    return operatorsFault(fault);
-  }
-}
-
-export function operatorsFault(fault: unknown): number {
-  if (!(fault instanceof OperatorsRefused)) return printFault(fault);
-  complain(fault.message);
-  return fault.answer.status < 500 ? 2 : 1;
+  const operators = await readOperators(posterOf(values));
+  giveResult(operators);
+  sayRows(["operator", "kind", "status", "roles", "sign-in", "certificate"], operators.map(rowOf));
+  if (operators.length === 0) say("no operators");
+  return 0;
 }
 
 function rowOf(each: RegisteredOperator): { readonly cells: readonly string[]; readonly line: string } {

@@ -1,4 +1,4 @@
-import { Misuse, printFault } from "../misuse.ts";
+import { Misuse } from "../misuse.ts";
 import { readFileSync } from "node:fs";
 import { createHash } from "node:crypto";
 import { parseArgs } from "node:util";
@@ -32,51 +32,47 @@ interface Report extends Omit<Explanation, "refused"> {
  * would be permitted, 1 when it would be refused, 2 when the command was misused.
  */
 export async function policyExplain(args: readonly string[]): Promise<number> {
-  try {
-    const many = { type: "string", multiple: true, default: [] as string[] } as const;
-    const text = { type: "string" } as const;
-    const { values, positionals } = parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        registry: text,
-        policy: text,
-        client: text,
-        purpose: text,
-        origin: { type: "string", default: "main" },
-        scope: text,
-        patient: text,
-        user: text,
-        "user-patient": many,
-        at: text,
-        sample: text,
-        consent: many,
-        actor: many,
-      },
-    });
-    const { registry, policy, client, purpose, origin, scope, patient, user } = values;
-    if (registry === undefined && policy === undefined)
-      throw new Misuse("name a registry file (--registry) or a policy (--policy)");
-    const options = { registry, policy, client, purpose, origin, scope, patient };
-    const caller =
-      registry === undefined ? callerByPolicy(options) : await callerByRegistry(options, timeOf(values.at));
-    const sample = values.sample === undefined ? undefined : readSample(values.sample);
-    const about = explainedBy(caller, patient, user, values["user-patient"]);
-    const consents = consentsIn(values.consent, values.actor, about.access.at ?? instant(Date.now()));
-    const names = { client, patient, user, organization: caller.organization };
-    const report = reportOf(
-      caller,
-      withConsents(about, consents, names),
-      positionals.join(" "),
-      sample,
-      consents,
-    );
-    giveResult(report);
-    print(report);
-    return report.refused === undefined ? 0 : 1;
-  } catch (fault) {
-    return printFault(fault);
-  }
+  const many = { type: "string", multiple: true, default: [] as string[] } as const;
+  const text = { type: "string" } as const;
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      registry: text,
+      policy: text,
+      client: text,
+      purpose: text,
+      origin: { type: "string", default: "main" },
+      scope: text,
+      patient: text,
+      user: text,
+      "user-patient": many,
+      at: text,
+      sample: text,
+      consent: many,
+      actor: many,
+    },
+  });
+  const { registry, policy, client, purpose, origin, scope, patient, user } = values;
+  if (registry === undefined && policy === undefined)
+    throw new Misuse("name a registry file (--registry) or a policy (--policy)");
+  const options = { registry, policy, client, purpose, origin, scope, patient };
+  const caller =
+    registry === undefined ? callerByPolicy(options) : await callerByRegistry(options, timeOf(values.at));
+  const sample = values.sample === undefined ? undefined : readSample(values.sample);
+  const about = explainedBy(caller, patient, user, values["user-patient"]);
+  const consents = consentsIn(values.consent, values.actor, about.access.at ?? instant(Date.now()));
+  const names = { client, patient, user, organization: caller.organization };
+  const report = reportOf(
+    caller,
+    withConsents(about, consents, names),
+    positionals.join(" "),
+    sample,
+    consents,
+  );
+  giveResult(report);
+  print(report);
+  return report.refused === undefined ? 0 : 1;
 }
 
 function reportOf(

@@ -4,7 +4,7 @@ import { parsePolicyDocument, policyDigest } from "#policy/document";
 import { giveSubmitted, submitChange } from "../approvals/submit-change.ts";
 import { posterOf, posterOptions } from "../connection/operator-post.ts";
 import { readJsonFile } from "../json-file.ts";
-import { Misuse, printFault, UnusableName } from "../misuse.ts";
+import { Misuse, UnusableName } from "../misuse.ts";
 import { readRegistryOf } from "../registry/registry-show.ts";
 import { complain } from "../output.ts";
 
@@ -38,23 +38,19 @@ export async function policyPublish(args: readonly string[]): Promise<number> {
     const { value } = document;
     policies.push({ name: value.name, body: read.ok ? read.value : {}, digest: await policyDigest(value) });
   }
-  try {
-    const from = posterOf(values);
-    const registered = values.grant.length === 0 ? undefined : await readRegistryOf(from);
-    const grants = grantsOf(registered?.lists["grants"] ?? [], values.grant, policies[0]?.digest ?? "");
-    const set = { policies: policies.map(({ name, body }) => ({ name, body })), grants };
-    // An empty list would be more than the publication that a policy author may propose.
-    return giveSubmitted(
-      await submitChange(
-        from,
-        registered === undefined ? { set: { policies: set.policies } } : { expects: registered.digest, set },
-        values.why,
-      ),
-      { policies: policies.map(({ name, digest }) => ({ name, digest })) },
-    );
-  } catch (fault) {
-    return printFault(fault);
-  }
+  const from = posterOf(values);
+  const registered = values.grant.length === 0 ? undefined : await readRegistryOf(from);
+  const grants = grantsOf(registered?.lists["grants"] ?? [], values.grant, policies[0]?.digest ?? "");
+  const set = { policies: policies.map(({ name, body }) => ({ name, body })), grants };
+  // An empty list would be more than the publication that a policy author may propose.
+  return giveSubmitted(
+    await submitChange(
+      from,
+      registered === undefined ? { set: { policies: set.policies } } : { expects: registered.digest, set },
+      values.why,
+    ),
+    { policies: policies.map(({ name, digest }) => ({ name, digest })) },
+  );
 }
 
 const grant = z.looseObject({ client: z.string(), origin: z.string(), purpose: z.string() });

@@ -3,7 +3,7 @@ import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { Misuse, printFault, UnusableFile } from "../misuse.ts";
+import { Misuse, UnusableFile } from "../misuse.ts";
 import { publicKeysIn } from "../log/ledger-keys.ts";
 import { closeConnections, send } from "../connection/mutual-tls.ts";
 import { profileFile, readProfile, writeProfile, writeToken, type Profile } from "../connection/profile.ts";
@@ -63,8 +63,6 @@ export async function login(args: readonly string[]): Promise<number> {
     giveResult({ ...about, signedInUntil: until });
     say(`signed in until ${until}`);
     return 0;
-  } catch (fault) {
-    return printFault(fault);
   } finally {
     closeConnections();
   }

@@ -14,7 +14,7 @@ import { parseArgs } from "node:util";
 import { posterOptions } from "../connection/operator-post.ts";
 import { exportLedger } from "../ledger/ledger-export.ts";
 import { keyFilesOf } from "../log/state-keys.ts";
-import { Misuse, printFault } from "../misuse.ts";
+import { Misuse } from "../misuse.ts";
 import { registryToFile } from "../registry/registry-show.ts";
 import { giveResult, say } from "../output.ts";
 
@@ -46,7 +46,6 @@ export async function backup(args: readonly string[]): Promise<number> {
     const at = new Date().toISOString();
     const registry = join(part, "registry.json");
     const exported = await registryToFile(registry, values);
-    if (typeof exported === "number") return exported;
     const logs = await exportLedger(join(part, "ledger"), values.ledger, {
       ...values,
       keys: keyFilesOf(values),
@@ -60,8 +59,6 @@ export async function backup(args: readonly string[]): Promise<number> {
     giveResult({ folder: place, at, registry: { entries: exported.entries, sha256 }, logs });
     say(`${place}: backup of ${at}`);
     return 0;
-  } catch (fault) {
-    return printFault(fault);
   } finally {
     removePart(part);
   }

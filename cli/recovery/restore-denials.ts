@@ -5,7 +5,7 @@ import { signInAgeSecondsMax } from "#identity/sign-in";
 import { type RecordedDenialAct, replayDenials } from "#registry/replay-denials";
 import { postAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
 import { keyFilesOf } from "../log/state-keys.ts";
-import { Misuse, printFault } from "../misuse.ts";
+import { Misuse } from "../misuse.ts";
 import { complain, giveResult, say } from "../output.ts";
 import { printable } from "../printable.ts";
 import { writePrivateFile } from "../private-file.ts";
@@ -20,47 +20,43 @@ const kinds: ReadonlySet<string> = new Set(["administration", "revocation"]);
  * not made.
  */
 export async function restoreDenials(args: readonly string[]): Promise<number> {
-  try {
-    const { values, positionals } = parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: { ...auditorOptions, ...posterOptions, deny: { type: "boolean", default: false } },
-    });
-    const [file, place, ...more] = positionals;
-    if (file === undefined || more.length > 0) throw new Misuse("name the file to write");
-    const unread = new UnreadList();
-    const requests = new Map<string, EventOnRecord[]>();
-    // A named folder may be of an earlier deployment than the deployment of --state, which gets the denials.
-    const keys = place === undefined ? keyFilesOf({ ...values, key: values["log-key"] }) : values.keys;
-    for await (const found of eventsOf(await auditorSource({ ...values, keys }, place))) {
-      if (!("event" in found)) unread.add(found);
-      else if (kinds.has(found.event.kind))
-        requests.set(found.event.id, [...(requests.get(found.event.id) ?? []), found]);
-    }
-    const denials = replayDenials(
-      [...requests.values()].map(actOf),
-      Date.now(),
-      signInAgeSecondsMax * 1_000,
-      ownTokenMillisecondsMax,
-    );
-    writePrivateFile(file, `${JSON.stringify({ denials }, undefined, 2)}\n`);
-    say(`${file}: ${denials.length} denials in force by the records`);
-    for (const line of unread.lines) complain(printable(line));
-    const from = posterOf(values);
-    const failed: object[] = [];
-    for (const denial of values.deny ? denials : []) {
-      const answer = await postAsOperator(from, "api/revocations", JSON.stringify(denial));
-      if (answer.status === 200) continue;
-      failed.push(denial);
-      complain(printable(`${JSON.stringify(denial)}: ${refusalLine(answer)}`));
-    }
-    const good = unread.count === 0 && failed.length === 0;
-    giveResult({ good, denials, denied: values.deny ? denials.length - failed.length : 0, failed });
-    if (values.deny) say(`denied: ${denials.length - failed.length} of ${denials.length}`);
-    return good ? 0 : 1;
-  } catch (fault) {
-    return printFault(fault);
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { ...auditorOptions, ...posterOptions, deny: { type: "boolean", default: false } },
+  });
+  const [file, place, ...more] = positionals;
+  if (file === undefined || more.length > 0) throw new Misuse("name the file to write");
+  const unread = new UnreadList();
+  const requests = new Map<string, EventOnRecord[]>();
+  // A named folder may be of an earlier deployment than the deployment of --state, which gets the denials.
+  const keys = place === undefined ? keyFilesOf({ ...values, key: values["log-key"] }) : values.keys;
+  for await (const found of eventsOf(await auditorSource({ ...values, keys }, place))) {
+    if (!("event" in found)) unread.add(found);
+    else if (kinds.has(found.event.kind))
+      requests.set(found.event.id, [...(requests.get(found.event.id) ?? []), found]);
   }
+  const denials = replayDenials(
+    [...requests.values()].map(actOf),
+    Date.now(),
+    signInAgeSecondsMax * 1_000,
+    ownTokenMillisecondsMax,
+  );
+  writePrivateFile(file, `${JSON.stringify({ denials }, undefined, 2)}\n`);
+  say(`${file}: ${denials.length} denials in force by the records`);
+  for (const line of unread.lines) complain(printable(line));
+  const from = posterOf(values);
+  const failed: object[] = [];
+  for (const denial of values.deny ? denials : []) {
+    const answer = await postAsOperator(from, "api/revocations", JSON.stringify(denial));
+    if (answer.status === 200) continue;
+    failed.push(denial);
+    complain(printable(`${JSON.stringify(denial)}: ${refusalLine(answer)}`));
+  }
+  const good = unread.count === 0 && failed.length === 0;
+  giveResult({ good, denials, denied: values.deny ? denials.length - failed.length : 0, failed });
+  if (values.deny) say(`denied: ${denials.length - failed.length} of ${denials.length}`);
+  return good ? 0 : 1;
 }
 
 /** An act from its records in any order. */

@@ -5,7 +5,7 @@ import { parseReceipt } from "#ledger/read-receipt";
 import type { LogRestored } from "#ledger/restore";
 import { printRefusal } from "../approvals/submit-change.ts";
 import { type OperatorAnswer, postAsOperator, posterOf, posterOptions } from "../connection/operator-post.ts";
-import { Misuse, printFault } from "../misuse.ts";
+import { Misuse } from "../misuse.ts";
 import { giveResult, say } from "../output.ts";
 import { printable } from "../printable.ts";
 
@@ -20,42 +20,38 @@ const pauseMilliseconds = 500;
  * and the given receipts. Returns 0 when the logs are restored, 2 when that is refused.
  */
 export async function restoreLedger(args: readonly string[]): Promise<number> {
-  try {
-    const { values, positionals } = parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        ...posterOptions,
-        receipt: { type: "string", multiple: true, default: [] as string[] },
-      },
-    });
-    const [log, ...more] = positionals;
-    if (more.length > 0) throw new Misuse("name one log, like s0-2026h2, or none for each lost log");
-    const receipts = values.receipt.map(receiptOf);
-    const from = posterOf(values);
-    const step = () => postAsOperator(from, "api/ledger/restore", JSON.stringify({ log }));
-    let answer = await patiently(step);
-    const seen = new Map<string, LogRestored>();
-    for (;;) {
-      if (answer.status !== 200) {
-        return printRefusal(answer);
-      }
-      const logs = logsOf(answer);
-      for (const restored of logs) seen.set(restored.log, restored);
-      if (logs.every(({ isDone }) => isDone)) break;
-      answer = await patiently(step);
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      ...posterOptions,
+      receipt: { type: "string", multiple: true, default: [] as string[] },
+    },
+  });
+  const [log, ...more] = positionals;
+  if (more.length > 0) throw new Misuse("name one log, like s0-2026h2, or none for each lost log");
+  const receipts = values.receipt.map(receiptOf);
+  const from = posterOf(values);
+  const step = () => postAsOperator(from, "api/ledger/restore", JSON.stringify({ log }));
+  let answer = await patiently(step);
+  const seen = new Map<string, LogRestored>();
+  for (;;) {
+    if (answer.status !== 200) {
+      return printRefusal(answer);
     }
-    const logs = Array.from(seen.values(), ({ log: name, standIn, leaves, rooted }) => {
-      const missing = missingRange({ log: name, leaves, rooted }, receipts);
-      return { log: name, standIn, leaves, rooted, missing };
-    });
-    giveResult({ logs });
-    for (const restored of logs) for (const line of linesOf(restored)) say(printable(line));
-    if (logs.length === 0) say("no log is lost");
-    return 0;
-  } catch (fault) {
-    return printFault(fault);
+    const logs = logsOf(answer);
+    for (const restored of logs) seen.set(restored.log, restored);
+    if (logs.every(({ isDone }) => isDone)) break;
+    answer = await patiently(step);
   }
+  const logs = Array.from(seen.values(), ({ log: name, standIn, leaves, rooted }) => {
+    const missing = missingRange({ log: name, leaves, rooted }, receipts);
+    return { log: name, standIn, leaves, rooted, missing };
+  });
+  giveResult({ logs });
+  for (const restored of logs) for (const line of linesOf(restored)) say(printable(line));
+  if (logs.length === 0) say("no log is lost");
+  return 0;
 }
 
 /** The restored logs of an answer: our API's own form. */

@@ -3,7 +3,7 @@ import type { AuditEvent } from "#audit/event";
 import { eventsOf } from "#auditing/ledger-events";
 import type { PlannedChange } from "#registry/plan";
 import { replayRegistry, type RecordedChange } from "#registry/replay";
-import { Misuse, printFault } from "../misuse.ts";
+import { Misuse } from "../misuse.ts";
 import { printable } from "../printable.ts";
 import { writePrivateFile } from "../private-file.ts";
 import { auditorOptions, auditorSource } from "../records/auditor-source.ts";
@@ -26,44 +26,40 @@ const kinds: ReadonlySet<unknown> = new Set<PlannedChange["kind"]>([
  * read, when the outcome of a change is unknown, or when an entry's earlier history is not on record.
  */
 export async function restoreRegistry(args: readonly string[]): Promise<number> {
-  try {
-    const { values, positionals } = parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: auditorOptions,
-    });
-    const [file, place, ...more] = positionals;
-    if (file === undefined || more.length > 0) throw new Misuse("name the file to write");
-    const unread = new UnreadList();
-    const acts = new Map<string, AuditEvent[]>();
-    for await (const found of eventsOf(await auditorSource(values, place))) {
-      if (!("event" in found)) unread.add(found);
-      else if (found.event.kind === "administration")
-        acts.set(found.event.id, [...(acts.get(found.event.id) ?? []), found.event]);
-    }
-    const read = [...acts.values()].map(actOf).sort((left, right) => left.at - right.at);
-    const changes = read.flatMap(({ request, entries }) =>
-      entries === undefined ? [] : [{ request, entries }],
-    );
-    const open = read.filter(({ isOpen }) => isOpen).map(({ request }) => request);
-    const { registry, gaps } = replayRegistry(changes);
-    writePrivateFile(file, `${JSON.stringify(registry, undefined, 2)}\n`);
-    const count = Object.values(registry).reduce(
-      (sum, list) => sum + (Array.isArray(list) ? list.length : 0),
-      0,
-    );
-    const good = unread.count === 0 && open.length === 0 && gaps.length === 0;
-    giveResult({ good, changes: changes.length, entries: count, open, gaps });
-    say(`${file}: ${count} entries from ${changes.length} changes`);
-    for (const request of open)
-      complain(`request ${request}: its outcome is not on record: compare its document with the file`);
-    for (const { request, kind, name } of gaps)
-      complain(printable(`request ${request}: ${kind} ${name} had a state before it that no record made`));
-    for (const line of unread.lines) complain(printable(line));
-    return good ? 0 : 1;
-  } catch (fault) {
-    return printFault(fault);
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: auditorOptions,
+  });
+  const [file, place, ...more] = positionals;
+  if (file === undefined || more.length > 0) throw new Misuse("name the file to write");
+  const unread = new UnreadList();
+  const acts = new Map<string, AuditEvent[]>();
+  for await (const found of eventsOf(await auditorSource(values, place))) {
+    if (!("event" in found)) unread.add(found);
+    else if (found.event.kind === "administration")
+      acts.set(found.event.id, [...(acts.get(found.event.id) ?? []), found.event]);
   }
+  const read = [...acts.values()].map(actOf).sort((left, right) => left.at - right.at);
+  const changes = read.flatMap(({ request, entries }) =>
+    entries === undefined ? [] : [{ request, entries }],
+  );
+  const open = read.filter(({ isOpen }) => isOpen).map(({ request }) => request);
+  const { registry, gaps } = replayRegistry(changes);
+  writePrivateFile(file, `${JSON.stringify(registry, undefined, 2)}\n`);
+  const count = Object.values(registry).reduce(
+    (sum, list) => sum + (Array.isArray(list) ? list.length : 0),
+    0,
+  );
+  const good = unread.count === 0 && open.length === 0 && gaps.length === 0;
+  giveResult({ good, changes: changes.length, entries: count, open, gaps });
+  say(`${file}: ${count} entries from ${changes.length} changes`);
+  for (const request of open)
+    complain(`request ${request}: its outcome is not on record: compare its document with the file`);
+  for (const { request, kind, name } of gaps)
+    complain(printable(`request ${request}: ${kind} ${name} had a state before it that no record made`));
+  for (const line of unread.lines) complain(printable(line));
+  return good ? 0 : 1;
 }
 
 interface Act {

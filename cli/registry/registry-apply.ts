@@ -1,4 +1,4 @@
-import { Misuse, printFault } from "../misuse.ts";
+import { Misuse } from "../misuse.ts";
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { originProblems } from "#platform/origins/origin-state";
@@ -32,39 +32,35 @@ export async function registryApply(args: readonly string[]): Promise<number> {
     complain(`${file}: cannot be read: check its name and permissions`);
     return 2;
   }
-  try {
-    const from = posterOf(values);
-    const value = valueOf(document);
-    requirePublic(file, value);
-    const path = isPlannedChange(value) ? "api/registry/changes" : "api/registry";
-    const answer = await postAsOperator(from, path, document);
-    if (answer.status === 200) {
-      const { added, changed, removed } = answer.body;
-      const counts = [`${String(added)} added`, `${String(changed)} changed`];
-      if (typeof removed === "number") counts.push(`${removed} removed`);
-      say(`${file}: ${counts.join(", ")}`);
-      const origins = originsOf(document);
-      const readiness = origins.length === 0 ? undefined : await readinessAt(from.state);
-      const known =
-        origins.length > 0 && readiness === undefined
-          ? ["the gateway did not answer /readyz: ask it again for the state of these origins"]
-          : originProblems(
-              readiness,
-              origins.map(({ name }) => name),
-            );
-      const probing = values["no-probe"] ? [] : neverProbed(origins, readiness);
-      const problems = [...known];
-      for (const entry of probing)
-        problems.push(...(await probeRegistered(from, entry, values["probe-writes"], values["secret-from"])));
-      for (const problem of problems) complain(problem);
-      giveResult({ file, ...answer.body, problems });
-      return 0;
-    }
-    complain(`${file}: ${refusalLine(answer)}`);
-    return answer.status < 500 ? 2 : 1;
-  } catch (fault) {
-    return printFault(fault);
+  const from = posterOf(values);
+  const value = valueOf(document);
+  requirePublic(file, value);
+  const path = isPlannedChange(value) ? "api/registry/changes" : "api/registry";
+  const answer = await postAsOperator(from, path, document);
+  if (answer.status === 200) {
+    const { added, changed, removed } = answer.body;
+    const counts = [`${String(added)} added`, `${String(changed)} changed`];
+    if (typeof removed === "number") counts.push(`${removed} removed`);
+    say(`${file}: ${counts.join(", ")}`);
+    const origins = originsOf(document);
+    const readiness = origins.length === 0 ? undefined : await readinessAt(from.state);
+    const known =
+      origins.length > 0 && readiness === undefined
+        ? ["the gateway did not answer /readyz: ask it again for the state of these origins"]
+        : originProblems(
+            readiness,
+            origins.map(({ name }) => name),
+          );
+    const probing = values["no-probe"] ? [] : neverProbed(origins, readiness);
+    const problems = [...known];
+    for (const entry of probing)
+      problems.push(...(await probeRegistered(from, entry, values["probe-writes"], values["secret-from"])));
+    for (const problem of problems) complain(problem);
+    giveResult({ file, ...answer.body, problems });
+    return 0;
   }
+  complain(`${file}: ${refusalLine(answer)}`);
+  return answer.status < 500 ? 2 : 1;
 }
 
 /** The origins of an applied document, which is JSON of one of these forms. */

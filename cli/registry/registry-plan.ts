@@ -1,4 +1,4 @@
-import { Misuse, printFault } from "../misuse.ts";
+import { Misuse } from "../misuse.ts";
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { planLines, type PolicyBodies } from "#authoring/plan-lines";
@@ -52,24 +52,20 @@ export async function registryPlan(args: readonly string[]): Promise<number> {
   }
   if (set !== undefined && file !== undefined) requirePublic(file, set.value);
   const change = { ...(set && { set: set.value }), remove, reinstate: values.reinstate };
-  try {
-    const answer = await postAsOperator(posterOf(values), "api/registry/plan", JSON.stringify(change));
-    if (answer.status !== 200) {
-      complain(`${file ?? "the change"}: ${refusalLine(inFile(answer))}`);
-      return answer.status < 500 ? 2 : 1;
-    }
-    const { digest } = answer.body;
-    const changes = answer.body["changes"] as readonly PlannedChange[]; // our API's own form
-    if (values.out !== undefined)
-      writeFileSync(values.out, `${JSON.stringify({ expects: digest, ...change }, null, 2)}\n`);
-    giveResult({ digest, changes });
-    for (const line of planLines(changes, answer.body["policies"] as PolicyBodies)) say(printable(line));
-    say(summary(changes));
-    if (values.out !== undefined && changes.length > 0) say(`apply it: phylax registry apply ${values.out}`);
-    return 0;
-  } catch (fault) {
-    return printFault(fault);
+  const answer = await postAsOperator(posterOf(values), "api/registry/plan", JSON.stringify(change));
+  if (answer.status !== 200) {
+    complain(`${file ?? "the change"}: ${refusalLine(inFile(answer))}`);
+    return answer.status < 500 ? 2 : 1;
   }
+  const { digest } = answer.body;
+  const changes = answer.body["changes"] as readonly PlannedChange[]; // our API's own form
+  if (values.out !== undefined)
+    writeFileSync(values.out, `${JSON.stringify({ expects: digest, ...change }, null, 2)}\n`);
+  giveResult({ digest, changes });
+  for (const line of planLines(changes, answer.body["policies"] as PolicyBodies)) say(printable(line));
+  say(summary(changes));
+  if (values.out !== undefined && changes.length > 0) say(`apply it: phylax registry apply ${values.out}`);
+  return 0;
 }
 
 /** A refusal with the place in the file: the request has the file's content as its member `set`. */

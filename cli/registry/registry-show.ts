@@ -1,8 +1,8 @@
-import { Misuse, printFault } from "../misuse.ts";
+import { Misuse } from "../misuse.ts";
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { getAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
-import { complain, giveResult, say, tableOf } from "../output.ts";
+import { getAsOperator, posterOf, posterOptions, refusedBy } from "../connection/operator-post.ts";
+import { giveResult, say, tableOf } from "../output.ts";
 
 type Entry = Readonly<Record<string, unknown>>;
 type Lists = Readonly<Record<string, readonly Entry[]>>;
@@ -28,8 +28,7 @@ export async function registryShow(args: readonly string[]): Promise<number> {
   if (more.length > 0 || (list !== undefined && columns[list] === undefined)) {
     throw new Misuse(`LIST is one of ${Object.keys(columns).join(", ")}`);
   }
-  const shown = await read(values);
-  if (typeof shown === "number") return shown;
+  const shown = await readRegistryOf(posterOf(values));
   const lists = list === undefined ? shown.lists : { [list]: shown.lists[list] ?? [] };
   giveResult({ digest: shown.digest, ...lists });
   say([...Object.entries(lists).flatMap(sectionOf), `registry ${shown.digest}`].join("\n"));
@@ -45,38 +44,20 @@ export async function registryExport(args: readonly string[]): Promise<number> {
   });
   const [file, ...more] = positionals;
   if (file === undefined || more.length > 0) throw new Misuse();
-  try {
-    const written = await registryToFile(file, values);
-    if (typeof written === "number") return written;
-    giveResult(written);
-    return 0;
-  } catch (fault) {
-    return printFault(fault);
-  }
+  giveResult(await registryToFile(file, values));
+  return 0;
 }
 
-/** Writes the registry to a file. Returns an exit code when the operators' API refuses. */
+/** Writes the registry to a file. */
 export async function registryToFile(
   file: string,
   from: Parameters<typeof posterOf>[0],
-): Promise<{ readonly file: string; readonly entries: number; readonly digest: string } | number> {
-  const shown = await read(from);
-  if (typeof shown === "number") return shown;
-  const { lists, digest } = shown;
+): Promise<{ readonly file: string; readonly entries: number; readonly digest: string }> {
+  const { lists, digest } = await readRegistryOf(posterOf(from));
   writeFileSync(file, `${JSON.stringify(lists, null, 2)}\n`);
   const entries = Object.values(lists).reduce((sum, { length }) => sum + length, 0);
   say(`${file}: ${entries} entries, registry ${digest}`);
   return { file, entries, digest };
-}
-
-async function read(
-  values: Parameters<typeof posterOf>[0],
-): Promise<Awaited<ReturnType<typeof readRegistryOf>> | number> {
-  try {
-    return await readRegistryOf(posterOf(values));
-  } catch (fault) {
-    return fault instanceof RefusedRead ? (complain(fault.message), 2) : printFault(fault);
-  }
 }
 
 const cellOf = (value: unknown): string => (typeof value === "string" ? value : "");
@@ -95,9 +76,6 @@ function sectionOf([list, entries]: readonly [string, readonly Entry[]]): readon
 export const policiesOf = (lists: Lists, named: readonly unknown[]): readonly Entry[] =>
   (lists["policies"] ?? []).filter(({ name }) => named.includes(name));
 
-/** The operators' API refused to show the registry. */
-class RefusedRead extends Error {}
-
 /**
  * The registry's lists and their digest, and a time that the server has passed: a fast clock of this machine does not
  * count. Throws when the operators' API refuses or does not answer.
@@ -106,8 +84,7 @@ export async function readRegistryOf(
   from: ReturnType<typeof posterOf>,
 ): Promise<{ readonly digest: string; readonly lists: Lists; readonly at: number }> {
   const answer = await getAsOperator(from, "api/registry");
-  if (answer.status !== 200)
-    throw answer.status < 500 ? new RefusedRead(refusalLine(answer)) : new Error(refusalLine(answer));
+  if (answer.status !== 200) throw refusedBy(answer);
   const lists = answer.body["registry"] as Lists; // our API's own form
   return { digest: String(answer.body["digest"]), lists, at: Math.min(Date.now(), answer.at ?? Infinity) };
 }

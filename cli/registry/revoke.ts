@@ -1,4 +1,4 @@
-import { Misuse, printFault } from "../misuse.ts";
+import { Misuse } from "../misuse.ts";
 import { parseArgs } from "node:util";
 import { denialMembers } from "#identity/denial";
 import type { Denial } from "#identity/denial-document";
@@ -27,25 +27,21 @@ export async function revokeCommand(args: readonly string[]): Promise<number> {
   });
   const denial = denialOf(positionals);
   if (denial === undefined) throw new Misuse();
-  try {
-    const path = values.lift ? "api/revocations/lift" : "api/revocations";
-    const answer = await postAsOperator(posterOf(values), path, JSON.stringify(denial));
-    if (answer.status === 200) {
-      giveResult({ ...denial, denied: !values.lift, ...(values.lift && { lifted: answer.body["lifted"] }) });
-      say(
-        values.lift
-          ? answer.body["lifted"] === true
-            ? "lifted: accepted again everywhere within 10 s"
-            : "was not denied"
-          : "denied: refused everywhere within 10 s",
-      );
-      return 0;
-    }
-    complain(refusalLine(answer));
-    return answer.status < 500 ? 2 : 1;
-  } catch (fault) {
-    return printFault(fault);
+  const path = values.lift ? "api/revocations/lift" : "api/revocations";
+  const answer = await postAsOperator(posterOf(values), path, JSON.stringify(denial));
+  if (answer.status === 200) {
+    giveResult({ ...denial, denied: !values.lift, ...(values.lift && { lifted: answer.body["lifted"] }) });
+    say(
+      values.lift
+        ? answer.body["lifted"] === true
+          ? "lifted: accepted again everywhere within 10 s"
+          : "was not denied"
+        : "denied: refused everywhere within 10 s",
+    );
+    return 0;
   }
+  complain(refusalLine(answer));
+  return answer.status < 500 ? 2 : 1;
 }
 
 /**

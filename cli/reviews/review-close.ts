@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { Misuse, printFault } from "../misuse.ts";
+import { Misuse } from "../misuse.ts";
 import { postAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
 import { complain, giveResult, say } from "../output.ts";
 
@@ -17,21 +17,17 @@ export async function reviewClose(args: readonly string[]): Promise<number> {
   const { finding } = values;
   if (review === undefined || more.length > 0 || (finding !== "justified" && finding !== "unjustified"))
     throw new Misuse();
-  try {
-    const reply = await postAsOperator(
-      posterOf(values),
-      "api/reviews/close",
-      JSON.stringify({ review, finding }),
-    );
-    if (reply.status === 200) {
-      giveResult({ review, finding });
-      say(`closed: ${finding}`);
-      return 0;
-    }
-    complain(refusalLine(reply));
-    if (reply.status === 422) complain("the ids of open reviews: `phylax review list`");
-    return reply.status < 500 ? 2 : 1;
-  } catch (fault) {
-    return printFault(fault);
+  const reply = await postAsOperator(
+    posterOf(values),
+    "api/reviews/close",
+    JSON.stringify({ review, finding }),
+  );
+  if (reply.status === 200) {
+    giveResult({ review, finding });
+    say(`closed: ${finding}`);
+    return 0;
   }
+  complain(refusalLine(reply));
+  if (reply.status === 422) complain("the ids of open reviews: `phylax review list`");
+  return reply.status < 500 ? 2 : 1;
 }

@@ -1,10 +1,7 @@
-import { parseArgs } from "node:util";
 import * as z from "zod";
 import { reviewsPageMax } from "#registry/review-document";
-import { Misuse, printFault } from "../misuse.ts";
-import { everyPage } from "../connection/every-page.ts";
-import { postAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
-import { complain, giveResult, say, sayRows } from "../output.ts";
+import { listByState } from "../approvals/list-by-state.ts";
+import { postAsOperator } from "../connection/operator-post.ts";
 
 const review = z.object({
   id: z.string(),
@@ -20,37 +17,16 @@ const review = z.object({
 });
 const answer = z.object({ reviews: z.array(review) });
 
-/**
- * Lists the reviews of uses of break-glass, the newest first: without `--all` the open reviews. Returns 0, or 2 when
- * it is refused.
- */
-export async function reviewList(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: { ...posterOptions, all: { type: "boolean", default: false } },
+/** Lists the reviews of uses of break-glass, the newest first: without `--all` the open reviews. Returns 0. */
+export const reviewList = (args: readonly string[]): Promise<number> =>
+  listByState(args, {
+    noun: "reviews",
+    columns: ["review", "opened", "client", "origin", "purpose", "request", "state"],
+    pageMax: reviewsPageMax,
+    ask: (from, state, after) => postAsOperator(from, "api/reviews", JSON.stringify({ state, after })),
+    rowsOf: (body) => answer.parse(body).reviews,
+    shown: rowOf,
   });
-  if (positionals.length > 0) throw new Misuse();
-  try {
-    const state = values.all ? "all" : "open";
-    const found = await everyPage(
-      (after) => postAsOperator(posterOf(values), "api/reviews", JSON.stringify({ state, after })),
-      (body) => answer.parse(body).reviews,
-      reviewsPageMax,
-    );
-    if (!found.ok) {
-      complain(refusalLine(found.error));
-      return found.error.status < 500 ? 2 : 1;
-    }
-    const reviews = found.value;
-    giveResult(reviews);
-    sayRows(["review", "opened", "client", "origin", "purpose", "request", "state"], reviews.map(rowOf));
-    if (reviews.length === 0) say(values.all ? "no reviews" : "no open reviews");
-    return 0;
-  } catch (fault) {
-    return printFault(fault);
-  }
-}
 
 function rowOf(each: z.infer<typeof review>): { readonly cells: readonly string[]; readonly line: string } {
   const { id, openedAt, client, origin, purpose, requestId, until, closedAt, closedBy, finding } = each;

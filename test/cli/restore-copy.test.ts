@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFile
 import { join } from "node:path";
 import { test, vi } from "vitest";
 import { splitFrames } from "#ledger/frame-copies";
+import { printFault } from "../../cli/misuse.ts";
 import { restoreCopy } from "../../cli/recovery/restore-copy.ts";
 import { withFolders } from "../ledger/export-folder.ts";
 import { sampleLog } from "../ledger/sample-log.ts";
@@ -15,7 +16,10 @@ async function run(...args: string[]) {
   const log = vi.spyOn(console, "log").mockReturnValue();
   const error = vi.spyOn(console, "error").mockReturnValue();
   try {
-    return { code: await restoreCopy(args), said: error.mock.calls.map(([line]) => String(line)).join("\n") };
+    return {
+      code: await restoreCopy(args).catch(printFault),
+      said: error.mock.calls.map(([line]) => String(line)).join("\n"),
+    };
   } finally {
     for (const spy of [log, error]) spy.mockRestore();
   }

@@ -1,5 +1,6 @@
 import { test, vi } from "vitest";
 import { verifyLog } from "#ledger/verify";
+import { printFault } from "../../cli/misuse.ts";
 import { ledgerVerify } from "../../cli/ledger/ledger-verify.ts";
 import { argumentsOf, withFolders } from "./export-folder.ts";
 import { readerOf, sampleLog, withObject } from "./sample-log.ts";
@@ -16,7 +17,7 @@ function verify(made: plain.Export): Promise<{ readonly code: number; readonly w
       vi.spyOn(console, "log").mockReturnValue(),
       vi.spyOn(console, "error").mockReturnValue(),
     ];
-    const code = await ledgerVerify(argumentsOf(made, written));
+    const code = await ledgerVerify(argumentsOf(made, written)).catch(printFault);
     const wrongs = error.mock.calls.map(([line]) => String(line));
     for (const spy of [out, error]) spy.mockRestore();
     return { code, wrongs };
