@@ -59,6 +59,7 @@ export async function runCommand(given: readonly string[]): Promise<number> {
   } finally {
     progress.stop();
     endOutput(exitCode);
+    selectProfile(undefined); // one process may run several commands
   }
   return exitCode;
 }
