@@ -108,7 +108,9 @@ export class Facts {
 
 function pick(resource: JsonObject, paths: readonly FactPath[]): JsonObject {
   const picked: Record<string, Json> = {};
-  for (const [member, below] of paths) {
+  for (const path of paths) {
+    const member = path[0];
+    const below = path[1]; // a pattern would ask an iterator for each path
     const value = property(resource, member);
     if (value === undefined) continue;
     if (below === undefined) picked[member] = value;

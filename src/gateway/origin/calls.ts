@@ -49,6 +49,7 @@ export class OriginCalls {
   readonly #origins: Origins;
   readonly #leases: RowLeases;
   readonly #caller: OriginCaller;
+  #traits: Promise<OriginTraits | undefined> | undefined;
 
   constructor(
     origins: Origins,
@@ -101,8 +102,8 @@ export class OriginCalls {
     return this.#leases.take(this.name, path);
   }
 
-  /** The origin's registered behaviour. */
+  /** The origin's registered behaviour, one for all questions of the request. */
   traits(): Promise<OriginTraits | undefined> {
-    return this.#origins.traits(this.name);
+    return (this.#traits ??= this.#origins.traits(this.name));
   }
 }

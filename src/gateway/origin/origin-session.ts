@@ -157,7 +157,7 @@ export class OriginSession extends OriginCalls implements RowReader {
    * request.
    */
   override async ask(question: OriginQuestion): Promise<Result<Answered, OriginRefusal>> {
-    await this.learnStorage();
+    if (this.#storage === undefined) await this.learnStorage();
     if (this.#facts === undefined) return super.ask(question);
     const [answer, isKnown] = await Promise.all([super.ask(question), this.#facts.expected()]);
     if (isKnown) return answer;

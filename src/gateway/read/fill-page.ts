@@ -83,9 +83,13 @@ export async function fill<P extends Fillable>(
   const end = origin.held.page(first.waits === true ? Math.max(asked, waitingRows) : asked);
   if (end === undefined) return err({ reason: "answer_too_large" });
   let page: P | undefined;
-  const filled = await fillFrom(first, start, origin, (base) => (page ??= open(base))).finally(end);
-  if (!filled.ok) for (const row of page?.taken ?? []) origin.names.concerned.decide(row);
-  return filled;
+  try {
+    const filled = await fillFrom(first, start, origin, (base) => (page ??= open(base)));
+    if (!filled.ok) for (const row of page?.taken ?? []) origin.names.concerned.decide(row);
+    return filled;
+  } finally {
+    end();
+  }
 }
 
 async function fillFrom<P extends Fillable>(

@@ -312,8 +312,8 @@ export class ByteCutter {
                 look = scanner.flags;
                 // First: a label must never be remembered as read.
                 if ((flags & memberFlag.decides) !== 0) scanner.noteDeciding(hash, valueAt, at, look);
-                const isFound = scanner.foundAt === valueAt;
-                if (look === 0 && mayRepeat && !isFound && (flags & memberFlag.follows) === 0)
+                const isPlain = look === 0 && (flags & memberFlag.follows) === 0;
+                if (isPlain && mayRepeat && scanner.foundAt !== valueAt)
                   repeats.note(index, valueAt, at, scanner.depth, 0);
               } else at = repeated;
               if ((flags & memberFlag.reference) !== 0) {
