@@ -55,6 +55,9 @@ const caseMembers: Members = {
   reasons: "grounds of a denial, or null",
   denialLetter: "SHA-256, or null",
   disputed: "TYPE/ID of the rows that the request names, or null",
+  statedAt: "ms since 1970, or null",
+  statedBy: "operator, or null",
+  statement: "what follows later disclosures, or null",
 };
 
 export const forms = {
@@ -329,6 +332,7 @@ export const forms = {
   case: object(caseMembers),
   caseConfirmed: object({ case: "id", request: "TYPE/ID at the origin" }),
   caseVoided: object({ case: "id", voided: "true" }),
+  caseStated: object({ case: "id", stated: "true" }),
   caseExtended: object({ case: "id", file: "the letter", letter: "SHA-256 of the letter" }),
   caseAccepted: object({ case: "id", decision: "`accepted`" }),
   caseDenied: object({

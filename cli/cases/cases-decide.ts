@@ -114,9 +114,43 @@ export async function casesVoid(args: readonly string[]): Promise<number> {
   );
 }
 
+/** Files what follows later disclosures of the disputed rows of a denied case. */
+export async function casesState(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      ...posterOptions,
+      row: { type: "string", multiple: true, default: [] },
+      element: { type: "string", multiple: true, default: [] },
+      summary: { type: "string" },
+      statement: { type: "string" },
+      rebuttal: { type: "string" },
+      denial: { type: "string" },
+    },
+  });
+  const id = onlyOne(positionals);
+  const { row, element, summary, statement, rebuttal, denial } = values;
+  return await withFault(() => {
+    const document = {
+      case: id,
+      kind: statement === undefined ? "request-and-denial" : "disagreement",
+      rows: row,
+      ...(element.length > 0 && { elements: element }),
+      ...(summary !== undefined && { summary: textOf(summary) }),
+      statement,
+      rebuttal,
+      denial,
+    };
+    return sendStep(posterOf(values), "state", document, { case: id, stated: true }, [
+      "stated: read a disputed row to see what follows it",
+    ]);
+  });
+}
+
 async function sendStep(
   poster: Poster,
-  step: "accept" | "confirm" | "void",
+  step: "accept" | "confirm" | "void" | "state",
   document: object,
   result: object,
   words: readonly string[],

@@ -34,6 +34,9 @@ const listed = z.object({
   reasons: z.array(z.string()).nullable(),
   denialLetter: z.string().nullable(),
   disputed: z.array(z.string()).nullable(),
+  statedAt: z.number().nullable(),
+  statedBy: z.string().nullable(),
+  statement: z.object({ kind: z.string(), rows: z.array(z.string()) }).nullable(),
 });
 type Listed = z.infer<typeof listed>;
 const answer = z.object({ cases: z.array(listed) });
@@ -112,6 +115,10 @@ function stepsOf(each: Listed): readonly string[] {
       each.decidedAt,
       `${each.decision ?? ""} by ${each.decidedBy ?? ""}` +
         (each.reasons === null ? "" : `: ${each.reasons.join(", ")}, letter ${each.denialLetter ?? ""}`),
+    ),
+    ...step(
+      each.statedAt,
+      `${each.statement?.kind ?? ""} by ${each.statedBy ?? ""} follows ${each.statement?.rows.join(", ") ?? ""}`,
     ),
   ];
 }

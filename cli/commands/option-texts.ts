@@ -158,6 +158,13 @@ const texts: Readonly<Record<string, string>> = {
   "review close --finding": "`justified` or `unjustified`",
   "cases list --all": "also the decided cases",
   "cases confirm --request": "where the FHIR server has the request, such as Communication/1",
+  "cases state --row": "a disputed row; without it the rows that the request names",
+  "cases state --element": "a disputed member, such as valueString; without it the whole row",
+  "cases state --summary": "file with an accurate summary, which leaves with a disputed member",
+  "cases state --statement":
+    "the statement of disagreement, such as Communication/7; without it the request and its denial follow",
+  "cases state --rebuttal": "the rebuttal, such as Communication/8",
+  "cases state --denial": "the denial, such as Communication/6",
   "cases extend --reason": "file with the reason of the delay, for the letter",
   "cases extend --template": "file of your letter, such as examples/letters/extension.txt",
   "cases extend --letter": "new file for the letter",

@@ -173,6 +173,16 @@ export const recordCommands: readonly Command[] = [
     load: async () => (await import("../cases/cases-decide.ts")).casesDeny,
   },
   {
+    words: ["cases", "state"],
+    result: forms.caseStated,
+    takes: `ID [--row TYPE/ID]… [--element NAME]… [--summary FILE] [--statement TYPE/ID] [--rebuttal TYPE/ID] [--denial TYPE/ID] ${asOperator}`,
+    does: "Files what follows each later disclosure of the disputed rows of a denied request (45 CFR 164.526(d)(5)).",
+    examples: [
+      "phylax cases state 0123456789abcdef0123456789abcdef --row Observation/1 --element valueString --statement Communication/7",
+    ],
+    load: async () => (await import("../cases/cases-decide.ts")).casesState,
+  },
+  {
     words: ["data-set", "end"],
     result: forms.dataSetEnded,
     takes: `NAME --client ID --agreement ID --origin NAME ${asOperator}`,

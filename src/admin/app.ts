@@ -36,6 +36,7 @@ import {
   denyCaseVerb,
   extendCaseVerb,
   listCasesVerb,
+  stateCaseVerb,
   voidCaseVerb,
 } from "./tasks/cases.ts";
 import { closeReviewVerb, listReviewsVerb } from "./tasks/review.ts";
@@ -145,6 +146,7 @@ export const adminVerbs = (ports: AdminPorts): readonly Verb[] => [
   extendCaseVerb(ports.cases),
   acceptCaseVerb(ports.cases),
   denyCaseVerb(ports.cases),
+  stateCaseVerb(ports.cases),
   endDataSetVerb(ports.dataSets),
   listConsentsVerb(ports.consents),
   refileConsentsVerb(ports.consents),

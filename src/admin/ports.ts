@@ -97,7 +97,10 @@ export type CaseDocumentProblem =
         | "case_extended"
         | "case_time_over"
         | "case_not_amended"
-        | "case_not_unconfirmed";
+        | "case_not_unconfirmed"
+        | "case_not_denied"
+        | "case_stated"
+        | "case_rows_unnamed";
       readonly field: string;
     };
 
@@ -109,6 +112,7 @@ export interface CaseTasks {
   extend(document: unknown, operator: string): Promise<Result<{ readonly due: string }, CaseDocumentProblem>>;
   accept(document: unknown, operator: string): Promise<Result<void, CaseDocumentProblem>>;
   deny(document: unknown, operator: string): Promise<Result<void, CaseDocumentProblem>>;
+  state(document: unknown, operator: string): Promise<Result<void, CaseDocumentProblem>>;
 }
 
 /** The data sets of recipients (45 CFR 164.514(c)). */

@@ -165,6 +165,15 @@ export const operatorRefusals = {
   case_not_unconfirmed: unprocessable(
     "There is no unconfirmed case of this id: only a case of which the server did not say where its request is. Check the list of cases.",
   ),
+  case_not_denied: unprocessable(
+    "There is no denied case of this id: a statement follows a denial (45 CFR 164.526(d)). Check the id in the list of all cases.",
+  ),
+  case_stated: unprocessable(
+    "This case has a statement, and a case has one. Show the case to see what follows its rows.",
+  ),
+  case_rows_unnamed: unprocessable(
+    "The request names no row of the record. Name the disputed rows as TYPE/ID in rows.",
+  ),
   restore_log_unknown: unprocessable(
     "The ledger has opened no log of this name. Check the name in `/readyz`.",
   ),

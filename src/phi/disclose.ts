@@ -38,6 +38,7 @@ import type { CutEntry, CutRow, JudgedEntry, RowCutter } from "./bytes/row-cutte
 import { referredAt } from "./links.ts";
 import { withoutMembersOf } from "./labelled-parts.ts";
 import { part2Entry, part2ScopeOf, withPart2Labels } from "./part2.ts";
+import { statementEntry, statementLink, withStatements } from "./extension.ts";
 import { redactResource, type RedactRefusal, type RedactedResource, type UnreadableJson } from "./redact.ts";
 import type { RowBarrier } from "#fhir/row-barrier";
 import { rowCounts } from "./bytes/row-counts.ts";
@@ -500,21 +501,28 @@ export class Discloser {
     return { released: { ...redacted.value, type, id, text, notice }, shown, links };
   }
 
-  /** The part of a resource that leaves, with what the law attaches to it (42 CFR 2.32). */
+  /** The part of a resource that leaves, with what the law attaches to it (42 CFR 2.32, 45 CFR 164.526(d)(5)). */
   #marked(
     resource: JsonObject,
     shown: JsonObject,
-  ): { readonly resource: JsonObject; readonly notice?: string } {
-    const scope = part2ScopeOf(
-      this.grant.part2Scope,
-      resource,
-      shown,
-      (each) => this.#rows.factsOf(each),
-      this.#bases.origin,
-    );
+  ): {
+    readonly resource: JsonObject;
+    readonly notice?: string | undefined;
+    readonly link?: string | undefined;
+  } {
+    const { origin, public: base } = this.#bases;
+    const { part2Scope, statementsOn } = this.grant;
+    const stated = withStatements(shown, statementsOn(this.#rows.factsOf(resource), origin));
+    const link = stated === shown ? undefined : statementLink(stated, base);
+    const stating = link === undefined ? [] : [statementEntry];
+    const scope = part2ScopeOf(part2Scope, resource, shown, (each) => this.#rows.factsOf(each), origin);
     return scope === undefined
-      ? { resource: shown }
-      : { resource: withPart2Labels(shown, scope), notice: part2Entry(scope) };
+      ? { resource: stated, link, notice: stating[0] }
+      : {
+          resource: withPart2Labels(stated, scope),
+          link,
+          notice: [part2Entry(scope), ...stating].join(","),
+        };
   }
 
   /**
@@ -547,7 +555,8 @@ export class Discloser {
     if (view === undefined) return this.#hidden(resource);
     const redacted = redactResource(resource, view, this.#rows.context);
     if (!redacted.ok) return err({ reason: "resource_withheld", because: redacted.error });
-    const text = utf8(JSON.stringify(this.#marked(resource, redacted.value.resource).resource));
+    const { resource: shown, link } = this.#marked(resource, redacted.value.resource);
+    const text = utf8(JSON.stringify(shown));
     const named = now === undefined ? redacted.value : concernedByBoth(redacted.value, now);
     // Placeholders may be longer than the elements they replace.
     if (text.length > resourceBytesMax) return err({ reason: "resource_withheld", because: "too_large" });
@@ -556,7 +565,8 @@ export class Discloser {
     const meta = property(redacted.value.resource, "meta");
     const lastUpdated = isObject(meta) ? textAt(meta, "lastUpdated") : undefined;
     const [type, id] = [textAt(resource, "resourceType") ?? "", textAt(resource, "id") ?? ""];
-    return ok(this.#disclosure({ ...redacted.value, ...named, type, id, text }, lastUpdated));
+    const disclosure = this.#disclosure({ ...redacted.value, ...named, type, id, text }, lastUpdated);
+    return ok(link === undefined ? disclosure : { ...disclosure, headers: { link } });
   }
 
   #disclosure(released: Released, lastUpdated: string | undefined): Disclosure {

@@ -22,7 +22,7 @@ export interface Disclosure {
    * (`meta.lastUpdated`).
    */
   readonly representation?: { readonly lastUpdated: string | undefined };
-  /** For an answer that is not FHIR: its media type and its protective headers. */
+  /** The media type and the protective headers of an answer that is not FHIR; the `Link` of a disputed resource. */
   readonly headers?: Readonly<Record<string, string>>;
   /** For the content of a Binary in its own media type. */
   readonly content?: {

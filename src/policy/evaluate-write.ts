@@ -61,7 +61,15 @@ export interface WriteGrant extends Pick<FactLists, "factPaths"> {
   readonly seen:
     | Pick<
         Grant,
-        "viewOf" | "needsOf" | "mayNeed" | "viewInside" | "mayLinkTo" | "ask" | "withheldPaths" | "part2Scope"
+        | "viewOf"
+        | "needsOf"
+        | "mayNeed"
+        | "viewInside"
+        | "mayLinkTo"
+        | "ask"
+        | "withheldPaths"
+        | "part2Scope"
+        | "statementsOn"
       >
     | undefined;
   /**

@@ -22,6 +22,7 @@ import {
   type RowAccess,
 } from "./row-access.ts";
 import { soughtBy } from "./consent/asked-facts.ts";
+import type { Statement } from "./consent/consent.ts";
 import { isInDataPeriod } from "./consent/data-period.ts";
 import { hasContext } from "./labels.ts";
 import { joinNeeds, needsOf, relationNeeds } from "./row-needs.ts";
@@ -120,9 +121,24 @@ export function granted(
       const isAsked = typeof consents === "object" && consents.lacking(row, base).length === 0;
       return isAsked ? consents.of(row, base).times : undefined;
     },
+    statementsOn: (row, base) => statementsOn(policy, access, row, base),
     part2Scope: policy.labels.part2 ? (row, base) => scopeOfPart2(policy, access, row, base) : undefined,
   };
 }
+
+/** See `Grant.statementsOn`. */
+function statementsOn(
+  policy: CompiledPolicy,
+  access: Access,
+  row: Facts,
+  base: FhirBase,
+): readonly Statement[] {
+  if (typeof access.consents !== "object") return noStatements;
+  const { statements } = access.consents.of(row, base);
+  if (statements.length === 0 || grantingRules(policy, access, "Communication", "read").ok) return statements;
+  return statements.map((each) => Object.assign({}, each, { messages: [] }));
+}
+const noStatements: readonly Statement[] = [];
 
 const labelsAlone = soughtBy([], true);
 const withoutConsents = (labels: boolean) => (labels ? labelsAlone : undefined);

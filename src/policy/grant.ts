@@ -9,6 +9,7 @@ import type { SearchParameter, SortKey } from "#fhir/search/search";
 import type { Result } from "#kernel/result";
 import type { ResourceView } from "./compile.ts";
 import type { AskedTimes } from "./consent/asked-facts.ts";
+import type { Statement } from "./consent/consent.ts";
 import type { FactLists } from "./facts.ts";
 import type { RowNeeds } from "./row-needs.ts";
 import type { WithheldBy } from "./row-weight.ts";
@@ -91,6 +92,11 @@ export interface Grant extends FactLists {
    * each further row. Undefined as a whole: no such record leaves under this policy.
    */
   readonly part2Scope: ((row: Facts, base: FhirBase) => string | undefined) | undefined;
+  /**
+   * What follows a row that leaves, since its patient disputes it. Only facts of the whole row decide it. The messages
+   * are named to callers who may read messages at all.
+   */
+  readonly statementsOn: (row: Facts, base: FhirBase) => readonly Statement[];
   /**
    * The view of a resource nested in a row that leaves: by the rules to read its own type. Without `nesting`
    * the resource is contained. `included`: type of the container if the container is an included resource.

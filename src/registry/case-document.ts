@@ -47,6 +47,41 @@ export const caseDenial = z.strictObject({
   letter,
 });
 
+const message = z.string().regex(/^Communication\/[A-Za-z0-9.-]{1,64}$/u);
+
+/**
+ * What follows later disclosures of the disputed information after a denial (164.526(d)(5)). A summary leaves with
+ * the disputed members alone, and has no sign of a script.
+ */
+export const caseStatement = z
+  .strictObject({
+    case: caseId,
+    kind: z.enum(["disagreement", "request-and-denial"]),
+    rows: z
+      .array(z.string().regex(/^[A-Z][A-Za-z]{1,63}\/[A-Za-z0-9.-]{1,64}$/u))
+      .max(20)
+      .default([]),
+    elements: z
+      .array(z.string().regex(/^[a-z][A-Za-z]{0,63}$/u))
+      .min(1)
+      .max(20)
+      .optional(),
+    summary: z
+      .string()
+      .regex(/^[^\p{C}<>]{1,1000}$/u)
+      .optional(),
+    statement: message.optional(),
+    rebuttal: message.optional(),
+    denial: message.optional(),
+  })
+  .refine(({ summary, elements }) => summary === undefined || elements !== undefined, {
+    path: ["summary"],
+  })
+  .refine(({ kind, statement }) => (kind === "disagreement") === (statement !== undefined), {
+    path: ["statement"],
+  });
+export type CaseStatement = z.infer<typeof caseStatement>;
+
 // 164.526(b)(2): days after the receipt, and the single extension.
 const [daysToAct, daysOfExtension] = [60, 30];
 

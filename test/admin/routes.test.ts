@@ -132,6 +132,7 @@ const changing: Readonly<Record<string, "may open access" | "opens nothing" | "i
     "accept-case": "opens nothing",
     "deny-case": "opens nothing",
     "end-data-set": "opens nothing",
+    "state-case": "opens nothing",
     "refile-consents": "opens nothing",
   };
 

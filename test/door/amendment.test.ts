@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, test, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { eventsOf } from "../support/auditor.ts";
 import { entryOf, fhirSending, to } from "../support/fhir-parts.ts";
@@ -51,6 +51,7 @@ const smoking = {
   status: "final" as const,
   code: { coding: [{ system: "http://loinc.org", code: "72166-2" }] },
   subject: to("Patient/amara"),
+  valueString: "smoker",
 };
 const world = [
   { resourceType: "Patient" as const, id: "amara" },
@@ -58,6 +59,7 @@ const world = [
   { resourceType: "Practitioner" as const, id: "smith" },
   smoking,
   { ...smoking, id: "other" },
+  { ...smoking, id: "belas", subject: to("Patient/bela") },
 ];
 const provenance = (request: string, target = "Observation/smoking") => ({
   resourceType: "Provenance",
@@ -73,7 +75,46 @@ const records = {
   body: { ...starterPolicy("treat").body, name: "records", amendmentRegistrar: true },
 };
 
-type Who = "app" | "clinic" | "partner";
+const reader = {
+  name: "reader",
+  body: {
+    format: "phylax.policy.v1",
+    name: "reader",
+    title: "Reads observations",
+    purposes: ["TREAT"],
+    rules: [
+      {
+        types: ["Observation"],
+        interactions: ["read"],
+        show: ["status", "code", "subject", "valueString"],
+        why: "45 CFR 164.506(c): treatment.",
+        examples: [
+          {
+            says: "A result is read.",
+            resource: { resourceType: "Observation", id: "1", status: "final", code: { text: "a" } },
+            becomes: {
+              resourceType: "Observation",
+              id: "1",
+              status: "final",
+              code: { text: "a" },
+              meta: {
+                tag: [
+                  {
+                    system: "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
+                    code: "SUBSETTED",
+                    display: "Subsetted",
+                  },
+                ],
+              },
+            },
+          },
+        ],
+      },
+    ],
+  },
+};
+
+type Who = "app" | "clinic" | "partner" | "reader";
 const clients = {
   app: {
     purpose: "PATRQT",
@@ -82,6 +123,7 @@ const clients = {
     claims: { patient: "amara", fhirUser: "Patient/amara" },
   },
   clinic: { purpose: "TREAT", policy: "records", scope: "system/*.crus", claims: {} },
+  reader: { purpose: "TREAT", policy: "reader", scope: "system/*.r", claims: {} },
   partner: { purpose: "TREAT", policy: "treat", scope: "system/*.crus", claims: {} },
 } as const;
 const certificates = new Map<Who, CertificateFiles>();
@@ -101,7 +143,7 @@ beforeAll(async () => {
   });
   issuer = await outsider("https://amendment.example", "phylax");
   const entries = [];
-  for (const who of ["app", "clinic", "partner"] as const) {
+  for (const who of ["app", "clinic", "partner", "reader"] as const) {
     const { purpose, policy, scope } = clients[who];
     const { certificate, entries: own } = await outsideClient(phylax, issuer, who, {
       purpose,
@@ -115,7 +157,7 @@ beforeAll(async () => {
     joined(
       {
         issuers: [issuerEntry(issuer, { purpose: { claim: "purpose" } })],
-        policies: [starterPolicy("patrqt"), starterPolicy("treat"), records],
+        policies: [starterPolicy("patrqt"), starterPolicy("treat"), records, reader],
       },
       ...entries,
     ),
@@ -434,6 +476,158 @@ test("the time of a request is extended once, and only within its sixty days", a
   expect(out).toMatch(new RegExp(`${second.id} .* open, late`, "u"));
   expect(out).toMatch(new RegExp(`${first.id} .* ${due} .* open, extended$`, "mu"));
 });
+
+/** Denies a new request. Returns its case. */
+const denied = async (more: object = {}) => {
+  const place = placeOf(await write("app", communication(more)));
+  const id = (await listed()).find(({ resource }) => resource === place)?.id ?? "no case";
+  const letter = join(files, `${id}.md`);
+  const ground = ["--ground", "accurate-and-complete"];
+  const reply = await run("deny", id, ...ground, "--template", filled("denial.txt"), "--letter", letter);
+  expect(reply, reply.error).toMatchObject({ code: 0 });
+  return { place, id };
+};
+/** The resources of an answer that carry a statement, and those that carry none. */
+const byStatement = (text: string) => {
+  const body = JSON.parse(text);
+  const all = body.resourceType === "Bundle" ? body.entry : [{ resource: body }];
+  const names = (isStated: boolean) =>
+    all.flatMap(({ resource }: { resource?: Record<string, unknown> }) =>
+      resource === undefined || resource["resourceType"] === "OperationOutcome"
+        ? []
+        : JSON.stringify(resource["extension"] ?? "").includes("urn:phylax:statement") === isStated
+          ? [`${String(resource["resourceType"])}/${String(resource["id"])}`]
+          : [],
+    );
+  return { stated: names(true), plain: names(false) };
+};
+
+test("a statement follows each later disclosure of the disputed row, and of no other", async ({ expect }) => {
+  const { id } = await denied();
+  const ofBela = async () => {
+    const from = phylax.forwarded.length;
+    const texts = [];
+    for (const path of ["Observation/belas", "Observation?patient=bela", "Patient/bela/$everything"])
+      texts.push((await ask("partner", path)).text.replaceAll(/"(?:id|timestamp)":"[0-9a-fT:.Z-]+"/gu, ""));
+    return { texts, asked: phylax.forwarded.slice(from) };
+  };
+  const belasBefore = await ofBela();
+  const { stated: before } = byStatement((await ask("partner", "Observation/smoking")).text);
+  expect(before).toEqual([]);
+  const message = placeOf(
+    await write(
+      "clinic",
+      communication({ category: [coded("CommunicationTypes", "medRecCxDenialDisagree")] }),
+    ),
+  );
+  const summary = join(files, "summary.txt");
+  const state = (...more: readonly string[]) => run("state", id, "--statement", message, ...more);
+  writeFileSync(summary, "<script>alert(1)</script>");
+  const scripted = await state("--element", "valueString", "--summary", summary);
+  expect(scripted).toMatchObject({ code: 2, error: expect.stringContaining("summary") });
+  writeFileSync(summary, "The patient never smoked.");
+  expect(await state("--summary", summary), "of no member").toMatchObject({ code: 2 });
+  const done = await state("--element", "valueString", "--summary", summary);
+  expect(done, done.error).toMatchObject({ code: 0 });
+  expect(await state(), "a second").toMatchObject({
+    code: 2,
+    error: expect.stringContaining("has a statement"),
+  });
+  expect((await run("show", id)).out).toContain("disagreement by");
+
+  const read = await vi.waitFor(
+    async () => {
+      const reply = await ask("partner", "Observation/smoking");
+      expect(byStatement(reply.text)).toEqual({ stated: ["Observation/smoking"], plain: [] });
+      return reply;
+    },
+    { timeout: 12_000, interval: 250 },
+  );
+  expect(await ofBela(), "a patient without statements").toEqual(belasBefore);
+  const statement = {
+    url: "urn:phylax:statement",
+    extension: [
+      { url: "summary", valueString: "The patient never smoked." },
+      { url: "statement", valueReference: { reference: message } },
+    ],
+  };
+  expect(JSON.parse(read.text).extension).toEqual([statement]);
+  expect(read.headers["link"]).toContain(`/${message}>; rel="related"`);
+  const [version] = /[0-9]+/u.exec(JSON.parse(read.text).meta?.versionId ?? "") ?? [];
+  for (const path of [
+    "Observation?patient=amara",
+    "Observation?_id=smoking,other",
+    "Observation?patient=amara&_elements=valueString",
+    "Patient/amara/$everything",
+    "Observation/smoking/_history",
+    `Observation/smoking/_history/${version ?? "1"}`,
+    "Provenance?target=Observation/smoking&_include=Provenance:target",
+    "Patient?_id=amara&_revinclude=Observation:patient",
+  ]) {
+    const { status, text } = await ask("partner", path);
+    expect(status, path + text).toBe(200);
+    const { stated, plain } = byStatement(text);
+    expect([path, new Set(stated)]).toEqual([path, new Set(["Observation/smoking"])]);
+    expect(plain, path).not.toContain("Observation/smoking");
+    if (text.includes('"searchset"')) expect(text, path).toContain("A patient disputes entries");
+  }
+  const batch = await ask(
+    "partner",
+    "",
+    fhirSending("POST", {
+      resourceType: "Bundle",
+      type: "batch",
+      entry: [entryOf("GET", "Observation/smoking"), entryOf("GET", "Observation/other")],
+    }),
+  );
+  expect(byStatement(batch.text)).toEqual({ stated: ["Observation/smoking"], plain: ["Observation/other"] });
+  const hidden = await ask("partner", "Observation?patient=amara&_elements=code");
+  expect(byStatement(hidden.text).stated, "the disputed member does not leave").toEqual([]);
+
+  // a policy without messages names none
+  const tight = await ask("reader", "Observation/smoking");
+  expect(JSON.parse(tight.text).extension).toEqual([{ ...statement, extension: [statement.extension[0]] }]);
+  expect(tight.headers["link"]).toContain("<urn:phylax:statement>");
+
+  // a client sends the row back as it was read: the statement stays with the gateway
+  const own = await ask("clinic", "Observation/smoking");
+  const back = { ...JSON.parse(own.text), status: "amended" };
+  const written = await ask(
+    "clinic",
+    "Observation/smoking",
+    fhirSending("PUT", back, { "if-match": String(own.headers["etag"]), prefer: "return=representation" }),
+  );
+  expect(written.status, written.text).toBe(200);
+  expect(byStatement(written.text).stated).toEqual(["Observation/smoking"]);
+  expect(JSON.parse(written.text).extension).toEqual([statement]);
+}, 40_000);
+
+test("a request and its denial follow rows as a whole, by a sentence that tells no more", async ({
+  expect,
+}) => {
+  const { id, place } = await denied({ payload: [{ contentString: "please" }] });
+  const open = await requested();
+  expect(await run("state", open.id, "--row", "Observation/other")).toMatchObject({
+    code: 2,
+    error: expect.stringContaining("denied case"),
+  });
+  expect(await run("state", id)).toMatchObject({ code: 2, error: expect.stringContaining("names no row") });
+  expect(await run("state", id, "--row", "Observation/other")).toMatchObject({ code: 0 });
+  await vi.waitFor(
+    async () => {
+      const { text } = await ask("partner", "Observation/other");
+      expect(JSON.parse(text).extension?.[0].extension).toEqual([
+        {
+          url: "summary",
+          valueString: "The patient asked for an amendment of this information, and the request was denied.",
+        },
+        { url: "request", valueReference: { reference: place } },
+      ]);
+    },
+    { timeout: 12_000, interval: 250 },
+  );
+}, 30_000);
+
 
 test("a client has twenty open cases of a patient: a further request is not sent, and another client's request is", async ({
   expect,

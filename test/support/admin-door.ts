@@ -56,6 +56,7 @@ export const nobodySignsIn = {
     extend: () => Promise.resolve(err({ reason: "case_not_open", field: "case" })),
     accept: () => Promise.resolve(err({ reason: "case_not_open", field: "case" })),
     deny: () => Promise.resolve(err({ reason: "case_not_open", field: "case" })),
+    state: () => Promise.resolve(err({ reason: "case_not_denied", field: "case" })),
   },
   dataSets: { end: () => Promise.resolve(false) },
   restores: { restore: () => Promise.resolve(err({ reason: "restore_log_unknown" })) },

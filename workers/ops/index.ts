@@ -105,6 +105,7 @@ function open(env: OpsEnv): Hono {
       extend: (document, operator) => desks.cases.extend(document, operator),
       accept: (document, operator) => desks.cases.accept(document, operator),
       deny: (document, operator) => desks.cases.deny(document, operator),
+      state: (document, operator) => desks.cases.state(document, operator),
     },
     dataSets: { end: (dataSet) => desks.dataSets.end(dataSet) },
     accountings: { hold: (document) => desks.holds.hold(document) },

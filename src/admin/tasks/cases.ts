@@ -6,6 +6,7 @@ import {
   caseDenial,
   caseExtension,
   caseListing,
+  caseStatement,
   denialGrounds,
 } from "#registry/case-document";
 import { rejectedAt, type Verb } from "#admin/administer";
@@ -34,6 +35,17 @@ const caseForm = z.object({
   reasons: z.array(z.enum(denialGrounds)).nullable(),
   denialLetter: word,
   disputed: z.array(z.string()).nullable(),
+  statedAt: moment,
+  statedBy: word,
+  statement: z
+    .object({
+      kind: z.string(),
+      rows: z.array(z.string()),
+      elements: z.array(z.string()).optional(),
+      summary: z.string().optional(),
+      messages: z.array(z.object({ role: z.string(), reference: z.string() })),
+    })
+    .nullable(),
 });
 const officers = { method: "POST", roles: ["privacy-officer"] } as const;
 
@@ -127,6 +139,21 @@ export const denyCaseVerb = (cases: CaseTasks): Verb => ({
   },
 });
 
+/** Files what follows later disclosures of the disputed rows. */
+export const stateCaseVerb = (cases: CaseTasks): Verb => ({
+  ...officers,
+  interaction: "state-case",
+  does: "Files the statement of disagreement of a denied case, or its request and denial, once: it follows each later disclosure of `rows`. `elements`: the disputed members, by their JSON names. `summary` leaves with these members alone.",
+  document: caseStatement,
+  answer: z.object({ stated: z.literal(true) }),
+  path: "api/cases/state",
+  changes: "repeatably",
+  async act({ document, operator }) {
+    const stated = await cases.state(document, operator.id);
+    return stated.ok ? ok({ answer: { stated: true } }) : rejected(stated.error);
+  },
+});
+
 const rejected = ({ reason, field }: CaseDocumentProblem) => rejectedAt(field, reason, details[reason]);
 
 const details: Readonly<Record<CaseDocumentProblem["reason"], string>> = {
@@ -136,4 +163,7 @@ const details: Readonly<Record<CaseDocumentProblem["reason"], string>> = {
   case_time_over: "is past its first 60 days",
   case_not_amended: "has no amendment on record",
   case_not_unconfirmed: "is not the id of an unconfirmed case",
+  case_not_denied: "is not the id of a denied case",
+  case_stated: "has a statement",
+  case_rows_unnamed: "names no row of the record, and rows has none",
 };

@@ -6,6 +6,7 @@ import { err, ok, type Result } from "#kernel/result";
 import type { ResourceView } from "#policy/compile";
 import type { ObjectView } from "#policy/view/view";
 import type { MergeIssue } from "./merge-issue.ts";
+import { withoutStatements } from "#phi/extension";
 import { mergeResource, type MergeContext, type Merged, type StoredResource } from "./merge.ts";
 
 export type BodyRefusal =
@@ -22,11 +23,12 @@ export type BodyRefusal =
  * stored.
  */
 export function mergeBody(
-  submitted: JsonObject,
+  body: JsonObject,
   storedResource: StoredResource | undefined,
   view: ResourceView,
   context: MergeContext,
 ): Result<Merged, BodyRefusal> {
+  const submitted = withoutStatements(body);
   // The body need not have elements that R4 requires and the view hides: they are stored, or masked.
   const issues = validateResource(submitted).filter(
     ({ code, expression }) => code !== "required" || !isHidden(submitted, view.object, expression),

@@ -2,12 +2,15 @@ import { WorkerEntrypoint } from "cloudflare:workers";
 import type * as z from "zod";
 import { instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
+import { ConsentDesk } from "#platform/consents/consent-desk";
+import type { Statement } from "#policy/consent/consent";
 import {
   caseAcceptance,
   caseConfirmation,
   caseDenial,
   caseExtension,
   caseListing,
+  caseStatement,
   dueDays,
   isOver,
 } from "#registry/case-document";
@@ -15,17 +18,20 @@ import {
   changeCase,
   confirmCase,
   listCases,
+  noteStatement,
   openCase,
   receiveCases,
   settleCases,
+  statementName,
   voidCase,
   type CaseReceipt,
   type CaseRow,
 } from "./case-rows.ts";
 
-interface CaseDeskEnv {
+interface CaseOpeningEnv {
   readonly REGISTRY: D1Database;
 }
+type CaseDeskEnv = ConstructorParameters<typeof ConsentDesk>[1];
 
 /**
  * Why a document about cases is refused: the name of its first bad field; or the case is not open, was extended
@@ -39,7 +45,10 @@ export type CaseProblem =
         | "case_extended"
         | "case_time_over"
         | "case_not_amended"
-        | "case_not_unconfirmed";
+        | "case_not_unconfirmed"
+        | "case_not_denied"
+        | "case_stated"
+        | "case_rows_unnamed";
       readonly field: "case";
     };
 
@@ -47,7 +56,7 @@ export type CaseProblem =
 export type DueCase = CaseRow & { readonly due: string };
 
 /** The gateway's only right over cases: to open them, and to say what became of the writes. */
-export class CaseOpening extends WorkerEntrypoint<CaseDeskEnv> {
+export class CaseOpening extends WorkerEntrypoint<CaseOpeningEnv> {
   async receive(receipt: CaseReceipt, writes: Parameters<typeof receiveCases>[2]): Promise<void> {
     await receiveCases(this.env.REGISTRY, receipt, writes);
   }
@@ -113,6 +122,51 @@ export class CaseDesk extends WorkerEntrypoint<CaseDeskEnv> {
     const { case: id, grounds, partly, letter } = read.data;
     const decision = partly ? "partly-denied" : "denied";
     return await this.#decide(id, operator, { decision, reasons: grounds, denialLetter: letter });
+  }
+
+  /**
+   * Files what follows each later disclosure of the disputed rows of a denied case, beside the Consents of the patient:
+   * every isolate knows it within ten seconds. Once.
+   */
+  async state(document: unknown, operator: string): Promise<Result<void, CaseProblem>> {
+    const read = caseStatement.safeParse(document);
+    if (!read.success) return err(problemOf(read.error));
+    const { case: id, kind, elements, summary, statement: disagreement, rebuttal, denial } = read.data;
+    const [found] = await listCases(this.env.REGISTRY, { state: "all", id });
+    if (found === undefined || found.denialLetter === null) return refused("case_not_denied");
+    if (found.statedAt !== null) return refused("case_stated");
+    const rows = read.data.rows.length > 0 ? read.data.rows : (found.disputed ?? []);
+    if (rows.length === 0) return refused("case_rows_unnamed");
+    const { origin, patient, resource } = found;
+    const messages = {
+      statement: disagreement,
+      request: disagreement ? undefined : resource,
+      denial,
+      rebuttal,
+    };
+    const statement: Statement = {
+      kind,
+      rows,
+      ...(elements && { elements }),
+      ...(summary !== undefined && { summary }),
+      messages: Object.entries(messages).flatMap(([role, reference]) =>
+        reference ? [{ role, reference }] : [],
+      ),
+    };
+    const desk = new ConsentDesk(this.ctx, this.env);
+    const [consent, patientId] = [statementName(id), patient.slice("Patient/".length)];
+    const content = { patient: patientId, rules: { isActive: true, readings: [], statement } };
+    const change = await desk.announce(origin, [consent], [patientId], {
+      client: operator,
+      authority: "registrar",
+    });
+    // The filing comes first: no case says that its statement follows while none does.
+    const filed = await desk.file(change, origin, [
+      { consent, content, mayPermit: false, filedBy: undefined },
+    ]);
+    if (filed === undefined) throw new Error("control: the statement took too long");
+    const step = { statedAt: instant(Date.now()), statedBy: operator, statement };
+    return (await noteStatement(this.env.REGISTRY, id, step)) ? ok(undefined) : refused("case_stated");
   }
 
   async #decide(

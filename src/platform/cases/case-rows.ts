@@ -171,6 +171,34 @@ export const openCase = async (registry: RegistrySql, id: string): Promise<CaseR
       .where(and(eq(cases.id, id), isNull(cases.decidedAt)))
   )[0];
 
+/** The ids under which the statements about these patients are filed: no FHIR server has a Consent of this id. */
+export async function statementsFiled(
+  registry: RegistrySql,
+  origin: string,
+  patient: string,
+): Promise<readonly string[]> {
+  const found = await drizzled(registry)
+    .select({ id: cases.id })
+    .from(cases)
+    .where(and(eq(cases.origin, origin), eq(cases.patient, patient), isNotNull(cases.statedAt)));
+  return found.map(({ id }) => statementName(id));
+}
+export const statementName = (id: string): string => `statement/${id}`;
+
+/** Notes the statement of a denied case, once. False: it has one. */
+export async function noteStatement(
+  registry: RegistrySql,
+  id: string,
+  step: Pick<CaseRow, "statedAt" | "statedBy" | "statement">,
+): Promise<boolean> {
+  const changed = await drizzled(registry)
+    .update(cases)
+    .set(step)
+    .where(and(eq(cases.id, id), isNull(cases.statedAt)))
+    .returning({ id: cases.id });
+  return changed.length > 0;
+}
+
 type CaseStep = Partial<Omit<CaseRow, "id" | "receivedAt" | "requestId">>;
 
 /** Changes an open case once: the extension of an extended case changes nothing. False: nothing was changed. */

@@ -4,6 +4,8 @@ import * as z from "zod";
 import { instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { keyList } from "#platform/config/key-list-setting";
+import { statementsFiled } from "#platform/cases/case-rows";
+import type { RegistrySql } from "#platform/registry/registry-sql";
 import { ConsentNames, type Pseudonyms, writtenName } from "./consent-names.ts";
 import { areKeysListed, versionsOf, type FiledRow } from "./consent-rows.ts";
 import { refileRows, type Refiled } from "./refile-rows.ts";
@@ -75,7 +77,8 @@ export class ConsentHistory extends WorkerEntrypoint<ConsentHistoryEnv> {
     const session = this.env.REGISTRY.withSession("first-primary");
     await areKeysListed(session, names.keyIds()); // it notes the key of old rows; a refiling mends keys itself
     const patientNames = read.data.patients.map((patient) => namesOf(names, patient));
-    const consentNames = (read.data.consents ?? []).flatMap((consent) =>
+    const statements = await statementsOf(session, read.data.patients);
+    const consentNames = [...(read.data.consents ?? []), ...statements].flatMap((consent) =>
       [consent, writtenName(consent)].map((name) => namesOf(names, name)),
     );
     return ok(await refileRows(session, patientNames, consentNames, names.keyId(), instant(Date.now())));
@@ -84,6 +87,17 @@ export class ConsentHistory extends WorkerEntrypoint<ConsentHistoryEnv> {
   #names(): ConsentNames {
     return new ConsentNames(keyList("CONSENT_KEY", this.env.CONSENT_KEY));
   }
+}
+
+/** The statements about disputed rows that are filed beside the Consents of these patients. */
+async function statementsOf(session: RegistrySql, references: readonly string[]): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (const reference of references) {
+    const [origin = "", ...patient] = reference.split("/");
+    for (const id of await statementsFiled(session, origin, patient.join("/")))
+      found.push(`${origin}/Consent/${id}`);
+  }
+  return found;
 }
 
 /** @param reference `<origin>/Patient/<id>` or `<origin>/Consent/<id>`. */

@@ -13,6 +13,7 @@ import type { AssertionProfile } from "#identity/assertion";
 import type { SubjectField } from "#identity/certificate/subject";
 import type { BreakGlassDemand } from "#identity/break-glass-demand";
 import type { PublicJwk } from "#identity/jose/jwk";
+import type { Statement } from "#policy/consent/consent";
 import type { DenialGround } from "#registry/case-document";
 import type { ProposalDocument } from "#registry/proposal-document";
 import type { IssuerEntry, OriginEntry } from "#registry/state";
@@ -280,6 +281,9 @@ export const cases = sqliteTable(
     reasons: text("reasons", { mode: "json" }).$type<readonly DenialGround[]>(),
     denialLetter: text("denial_letter"),
     disputed: text("disputed", { mode: "json" }).$type<readonly string[]>(),
+    statedAt: integer("stated_at").$type<Instant>(),
+    statedBy: text("stated_by"),
+    statement: text("statement", { mode: "json" }).$type<Statement>(),
   },
   (table) => [index("cases_by_resource").on(table.origin, table.resource)],
 );

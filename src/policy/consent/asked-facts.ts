@@ -28,7 +28,12 @@ export function factsAsked(rules: ConsentRules): AskedFacts {
       periods: [...new Set(provisions.flatMap(({ limits }) => limits.dataPeriod ?? []))],
       authors: data.some(({ meaning }) => meaning === "authoredby"),
       codes: provisions.flatMap(({ limits }) => (limits.codes ?? []).filter((code) => code !== null)),
-      names: [...new Set(data.flatMap(({ meaning, reference }) => namesFor(meaning, reference)))],
+      names: [
+        ...new Set([
+          ...data.flatMap(({ meaning, reference }) => namesFor(meaning, reference)),
+          ...(rules.statement?.rows ?? []).flatMap((row) => namesFor("instance", row)),
+        ]),
+      ],
     };
     known.set(rules, asked);
   }

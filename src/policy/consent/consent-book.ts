@@ -8,6 +8,7 @@ import { nestedResources } from "#fhir/json/nested-resources";
 import type { FhirBase } from "#fhir/r4/reference";
 import { targetsOf, type TargetBook } from "#fhir/r4/target-book";
 import type { ConsentDecision, ConsentPolicy, FiledConsent } from "./decide-by-consents.ts";
+import type { Statement } from "./consent.ts";
 import type { ConsentRequest } from "./judge-consent.ts";
 import type { RowLabels } from "#policy/sensitivity/row-labels";
 import { isHarmless, labelsOf } from "#policy/labels";
@@ -86,7 +87,9 @@ export class ConsentBook {
    * those that a client filed count twice.
    */
   denyingOf(patient: string, client: string): number {
-    const denying = (this.#known.get(patient)?.inForce ?? []).filter(({ mayPermit }) => !mayPermit);
+    const denying = (this.#known.get(patient)?.inForce ?? []).filter(
+      ({ mayPermit, rules }) => !mayPermit && rules.statement === undefined,
+    );
     if (denying.some(({ rules }) => rules.standsForUnread === true)) return Infinity;
     return denying.length + denying.filter(({ filedBy }) => filedBy === client).length;
   }
@@ -100,7 +103,7 @@ export class ConsentBook {
   sought(labels: boolean): Sought | undefined {
     const last = this.#sought;
     if (last?.answers === this.#answers && last.labels === labels) return last.sought;
-    const all = [...this.#known.values()].filter(({ judging }) => judging.length > 0);
+    const all = [...this.#known.values()].filter(({ asked }) => asked.length > 0);
     const [only = noConsents] = all;
     const sought =
       all.length > 1
@@ -400,7 +403,16 @@ export class RowConsents {
     if (!this.hasConsentInForce) return undefined;
     const facts = (this.#facts ??= this.#read());
     if (containers.has(facts.type)) return "plain";
-    return this.#patients.every((known) => known.areAnsweredBy(facts)) ? undefined : "whole";
+    if (!this.#patients.every((known) => known.areAnsweredBy(facts))) return "whole";
+    return this.statements.length === 0 ? undefined : "plain";
+  }
+
+  /** The statements that follow the row, if its patients have any. Ask {@link needsWhole} first. */
+  get statements(): readonly Statement[] {
+    const all = this.#patients.flatMap(({ statements }) => statements);
+    if (all.length === 0) return all;
+    const { reference } = (this.#facts ??= this.#read());
+    return all.filter(({ rows }) => rows.includes(reference));
   }
 
   /**

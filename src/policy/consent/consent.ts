@@ -19,8 +19,26 @@ export interface ConsentRules {
    * specific: no other Consent takes precedence over this denial.
    */
   readonly standsForUnread?: true;
+  /** Filed beside the Consents of its patient: it decides about no row. */
+  readonly statement?: Statement;
   /** How the root may be read: once for a root with a type, twice for a root that is ambiguous without one. */
   readonly readings: readonly RootReading[];
+}
+
+/**
+ * What follows each later disclosure of information that its patient disputes (45 CFR 164.526(d)(5)): a statement of
+ * disagreement, or a request and its denial.
+ */
+export interface Statement {
+  readonly kind: "disagreement" | "request-and-denial";
+  /** The disputed rows, as `Observation/1`. */
+  readonly rows: readonly string[];
+  /** The JSON names of the disputed members; undefined: the rows as a whole. */
+  readonly elements?: readonly string[];
+  /** An accurate summary by the entity: it leaves with a disputed member alone. */
+  readonly summary?: string;
+  /** The messages behind it, as `Communication/1`. */
+  readonly messages: readonly { readonly role: string; readonly reference: string }[];
 }
 
 /** The APIs of payers with a Consent of their own (42 CFR 422.121; PDex `pdex-consent-api-purpose`). */

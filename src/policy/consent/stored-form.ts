@@ -76,12 +76,20 @@ const provision: ValueShape<Provision> = strictObjectOf({
   limits: limits,
   exceptions: arrayOf((nested): Provision | Misfit => provision(nested)),
 });
+const statement = strictObjectOf({
+  kind: literalOf(["disagreement", "request-and-denial"]),
+  rows: arrayOf(textOf()),
+  elements: optional(arrayOf(textOf())),
+  summary: optional(textOf()),
+  messages: arrayOf(strictObjectOf({ role: textOf(), reference: textOf() })),
+});
 const storedRules = strictObjectOf({
   isActive: booleanValue,
   unclear: optional(textOf()),
   api: optional(literalOf(["payer-to-payer", "provider-access", "both"])),
   given: optional(span),
   standsForUnread: optional(literalOf([true])),
+  statement: optional(statement),
   readings: arrayOf(
     strictObjectOf({
       root: provision,

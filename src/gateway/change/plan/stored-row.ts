@@ -9,6 +9,7 @@ import { unread, type DisclosureRefusal } from "#phi/disclose";
 import type { ConcernedPatients } from "#phi/disclosure";
 import { originUrls, type Bases } from "#phi/origin-urls";
 import { part2ScopeOf, withPart2Labels } from "#phi/part2";
+import { withStatements } from "#phi/extension";
 import { redactResource, type RedactContext, type RedactRefusal, type RedactedResource } from "#phi/redact";
 import type { ResourceView } from "#policy/compile";
 import type { WriteGrant } from "#policy/evaluate-write";
@@ -123,16 +124,19 @@ export function versionIn(row: JsonObject): string | undefined {
   return said !== undefined && resourceId.test(said) ? said : undefined;
 }
 
-/** The part of a stored row as a read would answer it: with the labels of a record of 42 CFR Part 2. */
+/** The part of a stored row as a read would answer it: with statements, and the labels of a record of 42 CFR Part 2. */
 export function asRead(
   stored: JsonObject,
   shown: JsonObject | undefined,
   grant: WriteGrant,
   { origin }: Bases,
 ): JsonObject | undefined {
-  const scope =
-    shown && part2ScopeOf(grant.seen?.part2Scope, stored, shown, (each) => factsFor(grant, each), origin);
-  return shown === undefined || scope === undefined ? shown : withPart2Labels(shown, scope);
+  const { seen } = grant;
+  if (shown === undefined || seen === undefined) return shown;
+  const factsOf = (each: JsonObject) => factsFor(grant, each);
+  const stated = withStatements(shown, seen.statementsOn(factsOf(stored), origin));
+  const scope = part2ScopeOf(seen.part2Scope, stored, shown, factsOf, origin);
+  return scope === undefined ? stated : withPart2Labels(stated, scope);
 }
 
 /**
