@@ -162,7 +162,7 @@ export function workerSettings(
         SUBJECT_KEY: keys.subject,
       },
     },
-    jobs: { secrets: { CODES_KEY: keys.codes } },
+    jobs: { vars: { DEID_CHECK: "on" }, secrets: { CODES_KEY: keys.codes } },
     ops: {
       vars: {
         OPS_URL: ops,

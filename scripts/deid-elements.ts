@@ -1,8 +1,8 @@
 // Writes docs/deid-elements.txt: the fate of each R4 element in a de-identified form, for the person who
-// reviews the table. The rules are src/deid/fates.ts; the elements are R4's own (scripts/generate-r4-tables.ts).
+// reviews the table. The rules are src/policy/form/fates.ts; the elements are R4's own (scripts/generate-r4-tables.ts).
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { deidForms, fateOf, fates, withheldTypes, type FateName } from "#deid/fates";
+import { deidForms, fateOf, fates, withheldTypes, type FateName } from "#policy/form/fates";
 import { elementsOf, isResourceType } from "#fhir/r4/elements";
 import { r4Elements } from "#fhir/r4/elements.gen";
 import { typeShapeOf } from "#fhir/validate/shape";

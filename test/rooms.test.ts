@@ -20,7 +20,11 @@ const badImports = [
   ],
   ["src/entrypoint", 'export { x } from "#gateway/pipeline";', "The room table lets entrypoint/ import only"],
   ["src/phi", 'export { readFileSync } from "node:fs";', "The room table lets phi/ use only"],
-  ["src/deid-check", 'export { x } from "#deid/fates";', "The room table lets deid-check/ import only"],
+  [
+    "src/deid-check",
+    'export { x } from "#policy/form/fates";',
+    "The room table lets deid-check/ import only",
+  ],
   ["src/deid-check", 'export { x } from "#phi/disclose";', "The room table lets deid-check/ import only"],
   ["src/identity", 'export { x } from "../kernel/result.ts";', "Across folders import by name"],
   ["sandbox", 'export { x } from "../../cli/verify.ts";', "never import each other"],

@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import { findIdentifiers, type LeftIdentifier } from "#deid-check/check";
 import { likenessOf } from "#deid-check/quasi-identifiers";
-import { readLeftJson, type ReadValue } from "#deid-check/read-json";
+import { insideOf, readLeftJson, type ReadValue } from "#deid-check/read-json";
 import { Misuse, UnusableFile } from "../misuse.ts";
 import { complain, giveResult, say } from "../output.ts";
 import { deidFormNamed } from "./form-option.ts";
@@ -44,15 +44,6 @@ function parsed(file: string, text: string, number: number): ReadValue {
   const value = readLeftJson(text);
   if (value === undefined) throw new UnusableFile(`${file}: resource ${number} is not JSON`);
   return value;
-}
-
-/** The resources of a Bundle's entries, or the resource itself. */
-function insideOf(value: ReadValue): readonly ReadValue[] {
-  const entry = value.kind === "object" ? value.members.find(([name]) => name === "entry")?.[1] : undefined;
-  if (entry?.kind !== "list") return [value];
-  return entry.items.flatMap((item) =>
-    item.kind === "object" ? item.members.flatMap(([name, each]) => (name === "resource" ? [each] : [])) : [],
-  );
 }
 
 function print(

@@ -1,4 +1,4 @@
-import { deidForms, type DeidForm } from "#deid/fates";
+import { deidForms, type DeidForm } from "#policy/form/fates";
 import { Misuse } from "../misuse.ts";
 
 /** The form that the option names. */

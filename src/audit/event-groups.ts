@@ -112,6 +112,7 @@ export const eventGroups = {
     proposerIssuer: [3, isRecordText],
     proposerSubject: [4, isRecordText],
   },
+  form: { kind: [1, isRecordText], dataSet: [2, isRecordText], method: [3, isRecordText] },
   measured: {
     day: [1, isCount],
     answers: [2, isCount],

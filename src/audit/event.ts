@@ -116,6 +116,8 @@ export interface AuditEvent {
   readonly unjudged?: number | undefined;
   /** The cause of a refusal, if a policy, a label or a Consent decided it. */
   readonly decision?: DecidedBy | undefined;
+  /** The form of 45 CFR 164.514 in which rows leave under the policy. */
+  readonly form?: RecordedForm | undefined;
   /** Only for a purpose of break-glass. */
   readonly emergency?: Emergency | undefined;
   /** The number of refusals by reason; only of kind `refusals`. */
@@ -233,6 +235,12 @@ export interface Why {
   readonly agreement?: string | undefined;
   readonly policy?: string | undefined; // digest
   readonly grant?: string | undefined;
+}
+
+export interface RecordedForm {
+  readonly kind?: string | undefined; // `safe-harbor`, `limited-data-set`, `expert`
+  readonly dataSet?: string | undefined;
+  readonly method?: string | undefined; // of the expert
 }
 
 /**

@@ -12,7 +12,7 @@ const unpermitted = codes(
   "rule_missing scope_insufficient outside_patient_compartment parameter_hidden sort_hidden " +
     "parameter_needs_system include_hidden operation_not_granted history_needs_unrestricted_access " +
     "total_needs_patients search_needs_types agreement_not_yet_in_force agreement_expired agreement_denied " +
-    "purpose_not_in_agreement grant_missing grant_denied policy_missing policy_denied purpose_not_granted",
+    "form_excludes form_not_in_force purpose_not_in_agreement grant_missing grant_denied policy_missing policy_denied purpose_not_granted",
 );
 /** A row decided it: not its owner's token, no consent, a label, or a Consent that denies. */
 const byRow = codes("row_outside_access resource_withheld");

@@ -59,6 +59,7 @@ const keys = {
   decision: 33,
   measured: 35,
   unjudged: 36,
+  form: 37,
 } as const;
 // A digest is hex in an event and bytes in a record.
 const digestFields: ReadonlySet<string> = new Set([
@@ -152,6 +153,7 @@ export function encodeUnseeded(event: AuditEvent, part: number, parts: number): 
   count += writeGroup(writer, "decision", event.decision, event);
   count += writeGroup(writer, "measured", event.measured, event);
   count += writeUnjudged(writer, event);
+  count += writeGroup(writer, "form", event.form, event);
   writer.mapEnd(map, count);
   return { plaintext: writer.finish(), seedAt };
 }

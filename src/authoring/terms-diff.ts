@@ -32,6 +32,7 @@ const documentFields: Readonly<Record<keyof PolicyDocument, Compared>> = {
   consent: "terms",
   labels: "terms",
   dataPeriod: "decisions",
+  form: "terms",
   namesBeyondAccess: "terms",
   rules: "decisions",
 };
@@ -68,6 +69,7 @@ export function diffTerms(before: PolicyDocument, after: PolicyDocument): readon
     ...diffConsent(before, after),
     ...diffLabels(before.labels, after.labels),
     ...diffNames(before, after),
+    ...diffForm(before, after),
     ...unknownOf(before, after, Object.keys(documentFields)),
     ...unknownOf(before.consent, after.consent, consentFields),
     ...unknownOf(before.labels, after.labels, labelFields),
@@ -105,6 +107,18 @@ function diffNames(before: PolicyDocument, after: PolicyDocument): readonly Term
   if (was === undefined || is === undefined || was === is) return [];
   const most = `a write names up to ${Math.max(was, is)} patients beyond its author's access`;
   return [difference("term")(is > was ? "more" : "less", most)];
+}
+
+/** Rows without a form leave as they are. Of two forms none is narrower in all: an expert decides, or a law. */
+function diffForm({ form: was }: PolicyDocument, { form: is }: PolicyDocument): readonly TermsDifference[] {
+  if (isSameContent(was ?? null, is ?? null)) return [];
+  const term = difference("term");
+  if (was === undefined) return [term("less", `rows leave in the form ${is?.kind ?? ""}`)];
+  if (is === undefined) return [term("more", `rows leave as they are, not in the form ${was.kind}`)];
+  return [
+    term("more", `rows leave in the form ${is.kind} (${is.dataSet})`),
+    term("less", `and not in the form ${was.kind} (${was.dataSet})`),
+  ];
 }
 
 function diffConsent(before: PolicyDocument, after: PolicyDocument): readonly TermsDifference[] {

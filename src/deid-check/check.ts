@@ -110,8 +110,8 @@ function textOf(object: ReadObject | undefined, name: string): string | undefine
   return value?.kind === "text" ? value.text : undefined;
 }
 
-/** 26 letters and digits of base 32: 130 random bits. */
-const randomCode = "[a-z2-7]{26}";
+/** 26 letters and digits of base 32, or 32 of hex: 130 or 128 random bits. */
+const randomCode = "(?:[a-z2-7]{26}|[0-9a-f]{32})";
 const publicSystem =
   /^(?:http:\/\/(?:terminology\.hl7\.org\/CodeSystem\/[A-Za-z0-9.-]+|hl7\.org\/fhir\/(?!sid\/us-(?!npi$))[A-Za-z0-9/-]+|snomed\.info\/sct|loinc\.org|unitsofmeasure\.org|nucc\.org\/provider-taxonomy|www\.(?:ama-assn\.org\/go\/cpt|ada\.org\/cdt|whocc\.no\/atc|cms\.gov\/Medicare\/Coding\/ICD10|nlm\.nih\.gov\/research\/umls\/(?:rxnorm|hcpcs))|dicom\.nema\.org\/resources\/ontology\/DCM)|https:\/\/bluebutton\.cms\.gov\/resources\/codesystem\/hcpcs|urn:oid:2\.16\.840\.1\.113883\.6\.238|urn:iso:std:iso:(?:3166|4217)|urn:ietf:bcp:(?:13|47))$/u;
 const smallAreas: ReadonlySet<string> = new Set(

@@ -106,3 +106,12 @@ const unescaped = (source: string): string =>
   source.replaceAll(/\\(?:u(?<hex>[0-9a-fA-F]{4})|(?<sign>.))/gu, (_, hex?: string, sign = "") =>
     hex === undefined ? (escapes[sign] ?? sign) : String.fromCharCode(Number.parseInt(hex, 16)),
   );
+
+/** The resources of a Bundle's entries, or the resource itself. */
+export function insideOf(value: ReadValue): readonly ReadValue[] {
+  const entry = value.kind === "object" ? value.members.find(([name]) => name === "entry")?.[1] : undefined;
+  if (entry?.kind !== "list") return [value];
+  return entry.items.flatMap((item) =>
+    item.kind === "object" ? item.members.flatMap(([name, each]) => (name === "resource" ? [each] : [])) : [],
+  );
+}

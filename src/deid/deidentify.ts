@@ -3,10 +3,10 @@ import { isResourceType, type ResourceType } from "#fhir/r4/elements";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
 import { primitiveFault } from "#fhir/validate/primitive";
 import { typeShapeOf, type Slot } from "#fhir/validate/shape";
-import { requiredOf } from "#policy/view/masked";
+import { masked, requiredOf } from "#policy/view/masked";
 import { countryNamed, stateNamed } from "#residence/us-states";
 import { namedExtension } from "./extensions.ts";
-import { fateOf, fates, withheldTypes, type DeidForm, type ValueChange } from "./fates.ts";
+import { fateOf, fates, withheldTypes, type DeidForm, type ValueChange } from "#policy/form/fates";
 import { isKnownCode } from "./known-codes.ts";
 import { unitSystem, unitOf, yearsOf } from "./units.ts";
 import { zip3Of } from "./zip3.ts";
@@ -131,6 +131,7 @@ class Deidentification {
       const change = fates[fateOf(type, name, slot.type)].change[this.#context.form];
       if (change === "randomId" && isContained) put(out, name, this.#insideId(value));
       else put(out, name, this.#list(value, slot, change, input));
+      if (slot.element.isModifier && !Object.hasOwn(out, name)) putLostModifier(out, name, slot);
     }
     dropUnpairedSiblings(out);
     if (Object.keys(out).length === 0) return undefined;
@@ -262,6 +263,12 @@ const npi = "http://hl7.org/fhir/sid/us-npi";
 
 function put(out: Members, name: string, value: Json | undefined): void {
   if (value !== undefined) out[name] = value;
+}
+
+/** A modifier that does not leave is never lost in silence: a death long ago is a death, and each other is masked. */
+function putLostModifier(out: Members, name: string, { isPrimitive, element }: Slot): void {
+  if (name === "deceasedDateTime") out["deceasedBoolean"] = true;
+  else put(out, isPrimitive ? `_${name}` : name, element.repeats ? [masked] : masked);
 }
 
 function extensionsLeft(value: Json): Json | undefined {

@@ -427,6 +427,13 @@ export const clientRefusals = {
   operation_not_granted: forbidden(
     "Not permitted: the policy does not allow this operation. Ask the privacy officer to add the operation.",
   ),
+  form_excludes: forbidden(
+    "Not permitted: this grant answers in a de-identified form or a limited data set (45 CFR 164.514), which has no answer to this. " +
+      "Read and search by SYSTEM|CODE, by codes of the data set, and by parameters that the form does not change.",
+  ),
+  form_not_in_force: forbidden(
+    "Not permitted: the data use agreement, the expert's determination or the data set is not in force. Ask the privacy officer.",
+  ),
   history_needs_unrestricted_access: forbidden(
     "Not permitted: the history of a type is for clients that may read every resource of the type. Read the history of one resource instead.",
   ),

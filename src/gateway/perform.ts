@@ -1,9 +1,11 @@
 import { isProven, type Caller } from "#gateway/admission/caller";
 import { permit } from "#gateway/admission/permit";
 import type { ReleaseGate } from "#gateway/admission/release-gate";
-import { openOrigin } from "#gateway/origin/origin-session";
+import { inForm } from "#gateway/deid/in-form";
+import { openOrigin, type OriginSession } from "#gateway/origin/origin-session";
 import type { Recorder } from "#gateway/record/recorder";
 import { contentUnits } from "#limits/shared-thread";
+import type { CompiledPolicy } from "#policy/compile";
 import { mayHideStrangers } from "#policy/search/searched-unnamed";
 import { authorize } from "./dispatch.ts";
 import { JudgedAgain } from "./judged-again.ts";
@@ -67,7 +69,30 @@ async function answer(
 
   const policy = await ports.policies.byDigest(who.grant.policyDigest);
   if (policy === undefined) return refused({ reason: "policy_missing" });
-  recorder.learn({ policyDigest: policy.digest, mayCarryPart2: policy.labels.part2 });
+  recorder.learn({ policyDigest: policy.digest, mayCarryPart2: policy.labels.part2, form: policy.form });
+  const { form } = policy;
+  if (form === undefined) return answerPlainly(question, caller, policy, gate, origin, recorder, ports);
+  const { name, base } = origin;
+  const { at } = recorder.request;
+  return inForm(interaction, { form, who, origin: name, base, at }, ports.dataSets, (meant) => {
+    origin.held.end();
+    const session = openOrigin(recorder.request, caller, meant, ports);
+    recorder.learn({ interaction: meant, origin: session });
+    return answerPlainly({ ...question, interaction: meant }, caller, policy, gate, session, recorder, ports);
+  });
+}
+
+/** The answer as the view of the policy shows it. */
+async function answerPlainly(
+  question: Question,
+  { who }: Caller,
+  policy: CompiledPolicy,
+  gate: ReleaseGate,
+  origin: OriginSession,
+  recorder: Recorder,
+  ports: GatewayPorts,
+): Promise<Outcome> {
+  const { interaction } = question;
   const permission = await permit(policy, who, interaction, origin, recorder.request.at, ports);
   if (!permission.ok) return refused(permission.error);
   gate.restsOn(async () => (await origin.facts?.stand()) ?? true);

@@ -8,6 +8,7 @@ import type { SharedThread } from "#limits/shared-thread";
 import type { AuthenticatePorts } from "#gateway/admission/authenticate";
 import type { CompiledPolicies } from "#gateway/admission/compiled-policies";
 import type { OpenReviewPorts } from "#gateway/admission/open-review";
+import type { DataSetPorts } from "#gateway/deid/ports";
 import type { FactPorts } from "#gateway/facts/resolved-facts";
 import type { CaseReceiver } from "#gateway/cases/case-receiver";
 import type { ConsentFilingPorts } from "#gateway/consents/consent-filing";
@@ -40,6 +41,7 @@ export interface GatewayPorts
   readonly attachments: AttachmentLinks;
   readonly clock: Clock;
   readonly limiter: Limiter;
+  readonly dataSets: DataSetPorts;
   readonly requestKeys: RequestKeys;
   readonly rowLeases: RowLeases;
   readonly caseOpening: CaseReceiver;

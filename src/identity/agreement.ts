@@ -2,12 +2,17 @@ import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import type { Purpose } from "./purpose.ts";
 
+export const agreementKinds = ["business-associate", "data-use", "authorization"] as const;
+export type AgreementKind = (typeof agreementKinds)[number];
+
 /**
  * A business associate agreement (45 CFR 164.504(e)), data use agreement (164.514(e)) or patient
  * authorization (164.508).
  */
 export interface Agreement {
   readonly id: string;
+  /** Undefined: the registry does not say. */
+  readonly kind?: AgreementKind | undefined;
   readonly purposes: readonly Purpose[];
   readonly from: Instant;
   /** The first instant at which the agreement is no longer in force. */

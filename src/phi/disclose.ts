@@ -59,7 +59,7 @@ export type DisclosureRefusal =
   /** No rule covers the row. A row decides this, so the public answer equals that for an absent row. */
   | HiddenRow
   /** A row decides this too. */
-  | { readonly reason: "resource_withheld"; readonly because: RedactRefusal | UnreadableJson }
+  | { readonly reason: "resource_withheld"; readonly because: RedactRefusal | UnreadableJson | "form" }
   | UnjudgedRow;
 
 /** The judgement of the row threw: the barrier around the row hides it, and the public answer is that for an absent row. */

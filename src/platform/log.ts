@@ -33,6 +33,13 @@ export type LogEvent =
       /** Milliseconds since 1970. */
       readonly ends: number;
     }
+  /** Development only: an answer in a form has this identifier of 45 CFR 164.514, by the checker. Never its value. */
+  | {
+      readonly event: "identifier_left";
+      readonly path: string;
+      readonly identifier: string;
+      readonly paragraph: string;
+    }
   /** The codes of a data set were deleted, a week after the end of its agreement. */
   | {
       readonly event: "data_set_ended";

@@ -4,6 +4,7 @@ import { elementsOf, isPrimitive } from "#fhir/r4/elements";
 import { coversPurpose, isPurposeOfUse } from "#fhir/r4/purpose-of-use";
 import { searchParametersOf } from "#fhir/search/parameters";
 import { compileRule } from "./compile.ts";
+import { formProblems } from "#policy/form/form-problems";
 import { requiredWith } from "#policy/view/invariants";
 import { readPath } from "#policy/view/element-path";
 import { mayRepeat, resolvePath } from "#policy/view/resolve";
@@ -19,13 +20,10 @@ import { compileView } from "#policy/view/view";
  * Checks beyond the schema: paths against R4, invariants that a redaction would break, rules that contradict
  * each other. An empty result: the document can be published.
  */
-export function checkPolicy({
-  purposes,
-  operations = [],
-  labels,
-  rules,
-}: PolicyDocument): readonly PolicyProblem[] {
+export function checkPolicy(document: PolicyDocument): readonly PolicyProblem[] {
+  const { purposes, operations = [], labels, rules } = document;
   return [
+    ...formProblems(document),
     ...problemsIn(purposes, "/purposes", (purpose, index) =>
       isPurposeOfUse(purpose) ? repeated(purposes, index) : "is not a purpose of use of v3-ActReason",
     ),

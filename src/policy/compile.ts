@@ -18,6 +18,7 @@ import type {
   PolicyConsent,
   PolicyDataPeriod,
   PolicyDocument,
+  PolicyForm,
   PolicyRule,
   RowCondition,
   RuleInteraction,
@@ -42,6 +43,8 @@ export interface CompiledPolicy {
   readonly labels: CompiledLabels;
   /** The service dates of the rows that leave; undefined: all. */
   readonly dataPeriod?: PolicyDataPeriod | undefined;
+  /** The form of 45 CFR 164.514 in which the rows leave; undefined: as the view shows them. */
+  readonly form?: PolicyForm | undefined;
   /** The number of patients beyond the access of its author that a write may newly name. */
   readonly namesBeyondAccess: number;
   /** How Consents decide about the rows of a rule; without a rule, about labels. */
@@ -163,6 +166,7 @@ export function compilePolicy(document: PolicyDocument, digest: string): Compile
     consentApi: document.consent?.api,
     labels,
     dataPeriod: document.dataPeriod,
+    form: document.form,
     namesBeyondAccess: document.namesBeyondAccess ?? namesBeyondAccess,
     consentFor: (purpose, rule) => ({
       base: rule?.consent?.base ?? document.consent?.base ?? defaultBase(purpose),

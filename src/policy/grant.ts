@@ -243,11 +243,17 @@ export interface GrantedInclude {
   readonly targets: ReadonlySet<string>;
 }
 
+/** The form of a policy (45 CFR 164.514) refuses. */
+type FormRefusal =
+  /** `what`: an interaction, a parameter or a name of FHIR's own, never a value. */
+  { readonly reason: "form_excludes"; readonly what: string } | { readonly reason: "form_not_in_force" };
+
 /**
  * The reasons of a refusal. Type and policy alone decide them, before the origin is asked; each is a 403, and
  * the answer may name the parameter.
  */
 export type PolicyRefusal =
+  | FormRefusal
   | { readonly reason: "rule_missing"; readonly type: string; readonly interaction: RuleInteraction }
   | { readonly reason: "scope_insufficient"; readonly type: string; readonly interaction: RuleInteraction }
   /** The scope is limited to a patient, and no patient owns rows of this type. */

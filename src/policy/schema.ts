@@ -2,6 +2,7 @@ import { operationNames } from "#fhir/operations";
 import { r4ResourceTypes } from "#fhir/r4/elements";
 import * as z from "zod/mini";
 import { calendarDay } from "#kernel/clock";
+import { deidForms } from "#policy/form/fates";
 import { pathGrammar } from "#policy/view/element-path";
 
 const path = z
@@ -84,9 +85,34 @@ const labels = z.strictObject({
   ),
 });
 
+const day = z.string().check(z.regex(calendarDay, "must be a day, such as 2026-01-31"));
 const dataPeriod = z.union([
-  z.strictObject({ since: z.string().check(z.regex(calendarDay, "must be a day, such as 2026-01-31")) }),
+  z.strictObject({ since: day }),
   z.strictObject({ years: z.int().check(z.minimum(1), z.maximum(100)) }),
+]);
+
+const dataSet = z.string().check(z.regex(/^[a-z][a-z0-9-]{0,63}$/u));
+const shortText = z.string().check(z.minLength(3), z.maxLength(200));
+/** The tables of `#policy/form/fates`: the forms of 45 CFR 164.514(b)(2) and (e). */
+const tableForms = ["safe-harbor", "limited-data-set"] as const;
+export type TableForm = (typeof tableForms)[number];
+
+const form = z.union([
+  z.strictObject({
+    kind: z.literal("safe-harbor"),
+    dataSet,
+    noActualKnowledge: z.strictObject({ statedBy: shortText, on: day }),
+  }),
+  z.strictObject({ kind: z.literal("limited-data-set"), dataSet }),
+  z.strictObject({
+    kind: z.literal("expert"),
+    dataSet,
+    table: z.enum(deidForms),
+    method: shortText,
+    expert: shortText,
+    on: day,
+    until: day,
+  }),
 ]);
 
 const rule = z.strictObject({
@@ -126,6 +152,7 @@ export const policySchema = z.strictObject({
   consent: z.optional(consent),
   labels: z.optional(labels),
   dataPeriod: z.optional(dataPeriod),
+  form: z.optional(form),
   namesBeyondAccess: z.optional(z.int().check(z.minimum(0), z.maximum(1_000))),
   rules: z.array(rule).check(z.minLength(1), z.maxLength(500)),
 });
@@ -136,6 +163,8 @@ export type PolicyExample = PolicyRule["examples"][number];
 export type PolicyConsent = NonNullable<PolicyDocument["consent"]>;
 export type PolicyDataPeriod = NonNullable<PolicyDocument["dataPeriod"]>;
 export type PolicyLabels = NonNullable<PolicyDocument["labels"]>;
+/** The form of 45 CFR 164.514 in which every row of a policy leaves. */
+export type PolicyForm = NonNullable<PolicyDocument["form"]>;
 export type RowCondition = NonNullable<PolicyRule["where"]>[number];
 
 /** A problem in a document, and its place (RFC 6901). */

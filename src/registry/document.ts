@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { agreementKinds } from "#identity/agreement";
 import type { AssertionProfile } from "#identity/assertion";
 import { keysMax, keyTypes, publicJwks, tokenAlgorithms } from "#identity/jose/jwk";
 import { privateMembers } from "#identity/jose/private-keys";
@@ -327,6 +328,10 @@ const agreement = z.strictObject({
   purposes: z.array(purpose).min(1).max(16),
   from: moment,
   to: moment.meta({ description: "The first moment at which the agreement is no longer in force." }),
+  kind: z.enum(agreementKinds).optional().meta({
+    description:
+      "The kind of agreement. A grant of a limited data set needs data-use (45 CFR 164.514(e)(4)).",
+  }),
   documentHash: z
     .string()
     .regex(/^[0-9a-f]{64}$/u, "must be a SHA-256 in hex: 64 characters of 0 to 9 and a to f")

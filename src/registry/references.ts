@@ -102,9 +102,17 @@ function grantProblem(
   if (policy === undefined) return missing([...at, "policy"]);
   if (!agreement.purposes.includes(grant.purpose))
     return invalid([...at, "purpose"], "is not permitted by the agreement");
+  if (isOfLimitedSet(policy) && agreement.kind !== "data-use")
+    return invalid([...at, "agreement"], "a limited data set needs an agreement of the kind data-use");
   if (!policy.purposes.includes(grant.purpose))
     return invalid([...at, "purpose"], "is not a purpose of the policy");
   return undefined;
+}
+
+/** A registered policy stands without its document: the gateway asks the same again at each request. */
+function isOfLimitedSet(policy: object): boolean {
+  const form: unknown = "body" in policy ? Reflect.get(Object(policy.body), "form") : undefined;
+  return Reflect.get(Object(form), "kind") === "limited-data-set";
 }
 
 /** A key set at a URL may change tomorrow, so its presence alone counts. */

@@ -24,6 +24,13 @@ const whole = policy(first);
 const withRule = (more: Partial<PolicyRule>) => policy({ ...first, ...more });
 const leave = (...labels: string[]) => ({ ...whole, labels: { leave: [{ labels, why }] } });
 
+const form = {
+  kind: "safe-harbor",
+  dataSet: "first",
+  noActualKnowledge: { statedBy: "The privacy officer", on: "2026-01-01" },
+} as const;
+const searched = policy({ ...first, search: ["status"] });
+
 /** For each field a policy that differs in it, and which way one person may go. */
 type Sample = readonly [PolicyDocument, PolicyDocument, "narrows" | "opens", "narrows" | "opens"];
 const samplesOf: Readonly<Record<keyof PolicyDocument, readonly Sample[] | "words">> = {
@@ -69,6 +76,10 @@ const samplesOf: Readonly<Record<keyof PolicyDocument, readonly Sample[] | "word
       "opens",
       "narrows",
     ],
+  ],
+  form: [
+    [searched, { ...searched, form }, "narrows", "opens"],
+    [{ ...searched, form }, { ...searched, form: { ...form, dataSet: "second" } }, "opens", "opens"],
   ],
   dataPeriod: [[whole, { ...whole, dataPeriod: { years: 1 } }, "opens", "opens"]],
   rules: [[whole, policy(first, rule(["Patient"], ["gender"])), "opens", "narrows"]],

@@ -6,7 +6,7 @@ import type { CheckedForm } from "#deid-check/identifiers";
 import { likenessOf } from "#deid-check/quasi-identifiers";
 import { readLeftJson } from "#deid-check/read-json";
 import { deidentify } from "#deid/deidentify";
-import { deidForms } from "#deid/fates";
+import { deidForms } from "#policy/form/fates";
 import { isObject, readJson, type JsonObject } from "#fhir/json/json";
 import { r4ResourceTypes } from "#fhir/r4/elements";
 import { canaryResource } from "../deid/canaries.ts";

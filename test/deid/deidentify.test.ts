@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { deidentify, type DeidContext } from "#deid/deidentify";
-import { deidForms, withheldTypes, type DeidForm } from "#deid/fates";
+import { deidForms, withheldTypes, type DeidForm } from "#policy/form/fates";
 import { isObject, readJson, type JsonObject } from "#fhir/json/json";
 import { r4ResourceTypes } from "#fhir/r4/elements";
 import { deidElements, storedDeidElements } from "../../scripts/deid-elements.ts";

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { findIdentifiers } from "#deid-check/check";
 import { readLeftJson } from "#deid-check/read-json";
 import { deidentify } from "#deid/deidentify";
-import { deidForms, type DeidForm } from "#deid/fates";
+import { deidForms, type DeidForm } from "#policy/form/fates";
 import { isObject, readJson, textAt, valuesAt, type JsonObject } from "#fhir/json/json";
 import { validateResource } from "#fhir/validate/validate";
 import { syntheticResources } from "../../sandbox/synthetic/generate.ts";

@@ -94,6 +94,7 @@ function world({
     relations: new RememberedRelations(),
     requestKeys: { claim: unused },
     rowLeases: { take: unused },
+    dataSets: { codesOf: () => ({ codesOf: unused, namesOf: unused }), inForm: unused, newId: () => "" },
     onFault: ({ name }) => step(`fault ${name}`),
     onRowFault: ({ name }) => step(`row fault ${name}`),
     recipients: unused,

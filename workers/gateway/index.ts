@@ -2,6 +2,7 @@ import "./bundle-order.ts";
 import { waitUntil } from "cloudflare:workers";
 import type { LinesRequest } from "#audit/accounting/disclosures";
 import type { AccountingToWrite } from "#audit/accounting/written";
+import type { DataSetPorts } from "#gateway/deid/ports";
 import { gatewayApp } from "#gateway/http/app";
 import { LedgerQueue } from "#gateway/record/ledger-queue";
 import { SharedMemory } from "#limits/shared-memory";
@@ -178,7 +179,11 @@ function open(env: GatewayEnv): (request: Request) => Promise<Response> {
     relations: new RememberedRelations(),
     consentDesk: partInTime("control", env.CONSENT_DESK),
     reviews: isolateReviews(env.REVIEW_OPENING),
-    dataSets: { codesOf: isolateCodes(() => env.CODE_BOOK, clock), newId },
+    dataSets: {
+      codesOf: isolateCodes(() => env.CODE_BOOK, clock),
+      inForm: async (...asked) => inTime("codes", async () => await env.CODE_BOOK.inForm(...asked)),
+      newId,
+    } satisfies DataSetPorts,
     caseOpening: partInTime("control", env.CASE_OPENING),
     onBreakGlass: (use: {
       readonly requestId: string;

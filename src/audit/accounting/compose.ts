@@ -6,7 +6,7 @@ import type { FoundLine } from "./disclosures.ts";
 import type { Counts } from "#audit/event";
 import { placeText } from "./line-place.ts";
 import { purposeInWords } from "./purpose-words.ts";
-import { exclusions, type AccountingDuty, accountingDutyOf } from "./exclusions.ts";
+import { groundText, type AccountingDuty, accountingDutyOf } from "./exclusions.ts";
 
 /** A disclosure as an accounting lists it. */
 export interface AccountingEntry {
@@ -180,7 +180,7 @@ export const consentText = ({ given, filedAt, purposes, digest }: PermittingCons
 
 /** States in words whether the law requires a line. */
 export const standingText = (standing: AccountingDuty): string =>
-  standing.required ? "yes" : `no: 164.528(a)(1)(${standing.clause}), ${exclusions[standing.clause]}`;
+  standing.required ? "yes" : `no: ${groundText(standing.clause).join(", ")}`;
 
 /** The disclosed resources: `Observation 12, Patient 1`. */
 export const countsText = ({ counts }: Pick<AccountingLine, "counts">): string =>

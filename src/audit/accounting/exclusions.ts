@@ -15,6 +15,15 @@ export const exclusions = {
 } as const;
 export type ExclusionClause = keyof typeof exclusions;
 
+/** De-identified data are no protected health information, so no clause of 164.528 is about them. */
+export type ExclusionGround = ExclusionClause | "de-identified";
+
+/** The law that excludes a line, and what it says. */
+export const groundText = (ground: ExclusionGround): readonly [law: string, says: string] =>
+  ground === "de-identified"
+    ? ["164.502(d)(2)", "health information that is de-identified (164.514(a), (b))"]
+    : [`164.528(a)(1)(${ground})`, exclusions[ground]];
+
 /**
  * An operator's knowledge about an agreement that the lines do not state: each disclosure under it falls
  * under this clause.
@@ -24,7 +33,7 @@ export type ExcludedAgreements = Readonly<Record<string, ExclusionClause>>;
 /** States whether the law requires a line (164.528(a)(1)), or the clause that excludes it. */
 export type AccountingDuty =
   | { readonly required: true }
-  | { readonly required: false; readonly clause: ExclusionClause };
+  | { readonly required: false; readonly clause: ExclusionGround };
 
 /**
  * The clause of a purpose of use, for a code and the codes below it in v3-ActReason. `required` marks a code below
@@ -45,6 +54,13 @@ const byPurpose: Readonly<Record<string, ExclusionClause | "required">> = {
   SUPNWK: "v",
 };
 
+/** The ground of each form in which rows leave. A form that is missing here is decided by its purpose. */
+const byForm: Readonly<Record<string, ExclusionGround>> = {
+  "safe-harbor": "de-identified",
+  expert: "de-identified",
+  "limited-data-set": "viii",
+};
+
 const COMPLIANCE = Date.UTC(2003, 3, 14); // 164.534(a): 14 April 2003
 
 /**
@@ -52,10 +68,14 @@ const COMPLIANCE = Date.UTC(2003, 3, 14); // 164.534(a): 14 April 2003
  * the first purpose's clause is named.
  */
 export function accountingDutyOf(
-  { at, purposes, agreement }: Pick<AccountingLine, "at" | "purposes" | "agreement">,
+  { at, purposes, agreement, form }: Pick<AccountingLine, "at" | "purposes" | "agreement" | "form">,
   known: ExcludedAgreements,
 ): AccountingDuty {
   if (at < COMPLIANCE) return { required: false, clause: "ix" };
+  if (form !== undefined && Object.hasOwn(byForm, form)) {
+    const clause = byForm[form];
+    if (clause !== undefined) return { required: false, clause };
+  }
   if (agreement !== undefined && Object.hasOwn(known, agreement)) {
     const clause = known[agreement];
     if (clause !== undefined) return { required: false, clause };

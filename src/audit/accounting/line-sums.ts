@@ -27,10 +27,10 @@ export class LineSums<L extends LinePlace & { readonly patient: string; readonly
   add(line: L): boolean {
     const says = readLine(line.content);
     if (says === undefined) throw new Error("accounting: a line that this version cannot read");
-    const { at, recipient, purposes, agreement, counts } = says;
+    const { at, recipient, purposes, agreement, counts, form } = says;
     const { log, index, line: number } = line;
     const last = { log, index, line: number, at };
-    const key = JSON.stringify([line.patient, recipient, purposes, agreement ?? null]);
+    const key = JSON.stringify([line.patient, recipient, purposes, agreement ?? null, form ?? null]);
     const group = this.#groups.get(key);
     if (group === undefined) {
       if (this.#groups.size >= this.#max) return false;

@@ -5,7 +5,8 @@ import { fromCbor, toCbor } from "#ledger/bytes/cbor";
 import { hmacSha256 } from "#ledger/bytes/hash";
 import { type AuditEvent, type Counts, type EventKind, eventKinds } from "#audit/event";
 
-const LINE_VERSION = 1;
+// Version 2 has the form of 45 CFR 164.514 behind the counts.
+const [LINE_VERSION, FORM_LINE_VERSION] = [1, 2];
 
 /**
  * The key under which a patient's accounting lines are stored: HMAC-SHA-256(six-year key,
@@ -29,8 +30,8 @@ const hmac = (key: Secret<Uint8Array>, text: string): Uint8Array => hmacSha256(k
 /**
  * The accounting lines of an event, one per patient in their order: the disclosed patient and resources, the
  * recipient, the time and the purpose (45 CFR 164.528(b)(2)). Each is the deterministic CBOR array [1,
- * subject key, time in ms, recipient, [purposes], agreement or null, { type: count }]. Frozen: commitments
- * are over these bytes.
+ * subject key, time in ms, recipient, [purposes], agreement or null, { type: count }]; of rows that left in a form
+ * of 45 CFR 164.514 [2, …, { type: count }, form]. Frozen: commitments are over these bytes.
  */
 export function accountingLines(event: AuditEvent, key: Secret<Uint8Array>): readonly Uint8Array[] {
   return linesOf(event, (patient) => subjectKey(key, patient));
@@ -49,8 +50,10 @@ function linesOf(event: AuditEvent, subjectOf: (patient: string) => Uint8Array):
     event.why?.purposes,
     event.why?.agreement ?? null,
   ];
+  const form = event.form?.kind;
+  const [version, ofForm] = form === undefined ? [LINE_VERSION, []] : [FORM_LINE_VERSION, [form]];
   return event.patients.map(({ patient, counts }) =>
-    toCbor([LINE_VERSION, subjectOf(patient), event.at, recipient, purposes, agreement, counts]),
+    toCbor([version, subjectOf(patient), event.at, recipient, purposes, agreement, counts, ...ofForm]),
   );
 }
 
@@ -62,26 +65,34 @@ export interface AccountingLine {
   readonly purposes: readonly string[]; // v3 ActReason codes
   readonly agreement: string | undefined;
   readonly counts: Counts;
+  /** The form of 45 CFR 164.514 in which the rows left; undefined: as they are. */
+  readonly form?: string | undefined;
 }
 
-// CBOR: an array of 7, the number 1, 32 bytes.
-const head = [0x87, LINE_VERSION, 0x58, 32] as const;
+// CBOR: an array of 7, the number 1, 32 bytes; or an array of 8, the number 2, 32 bytes.
+const heads: readonly (readonly number[])[] = [
+  [0x87, LINE_VERSION, 0x58, 32],
+  [0x88, FORM_LINE_VERSION, 0x58, 32],
+];
+const headLength = 4;
 
 /**
- * The subject key of a line's content, without a full parse; undefined for bytes that are not version 1 of a
- * line.
+ * The subject key of a line's content, without a full parse; undefined for bytes that are no line of a
+ * known version.
  */
 export const subjectOf = (content: Uint8Array): Uint8Array | undefined =>
-  content.length > head.length + 32 && head.every((byte, at) => content[at] === byte)
-    ? content.subarray(head.length, head.length + 32)
+  content.length > headLength + 32 && heads.some((head) => head.every((byte, at) => content[at] === byte))
+    ? content.subarray(headLength, headLength + 32)
     : undefined;
 
-/** Reads a line's content; undefined for bytes that are not version 1 of a line. */
+/** Reads a line's content; undefined for bytes that are no line of a known version. */
 export function readLine(content: Uint8Array): AccountingLine | undefined {
   const value = fromCbor(content);
-  if (!Array.isArray(value) || value.length !== 7) return undefined;
-  const [version, subject, at, recipient, purposes, agreement, counts]: unknown[] = value;
-  if (version !== LINE_VERSION || !(subject instanceof Uint8Array) || subject.length !== 32) return undefined;
+  if (!Array.isArray(value) || value.length < 7 || value.length > 8) return undefined;
+  const [version, subject, at, recipient, purposes, agreement, counts, form]: unknown[] = value;
+  if (version !== (value.length === 7 ? LINE_VERSION : FORM_LINE_VERSION)) return undefined;
+  if (value.length === 8 && typeof form !== "string") return undefined;
+  if (!(subject instanceof Uint8Array) || subject.length !== 32) return undefined;
   if (typeof at !== "number" || at < 0 || typeof recipient !== "string" || !isTexts(purposes))
     return undefined;
   if ((agreement !== null && typeof agreement !== "string") || !isCounts(counts)) return undefined;
@@ -92,6 +103,7 @@ export function readLine(content: Uint8Array): AccountingLine | undefined {
     purposes,
     agreement: agreement ?? undefined,
     counts: Object.fromEntries(counts),
+    ...(typeof form === "string" && { form }),
   };
 }
 

@@ -84,7 +84,7 @@ function record(
   patient: PatientCounts | undefined,
   { ledger, receipt, at }: OnRecord,
 ): JsonObject {
-  const { who, what, why, withheld, window } = event;
+  const { who, what, why, form, withheld, window } = event;
   const facts: readonly (readonly [string, string | undefined])[] = [
     ["receipt", receipt],
     ["kind", event.kind],
@@ -92,6 +92,9 @@ function record(
     ["origin", what?.origin],
     ["policy", why?.policy],
     ["agreement", why?.agreement],
+    ["form", form?.kind],
+    ["data set", form?.dataSet],
+    ["method", form?.method],
     ["grant", why?.grant],
     ["disclosed", countsOf(patient?.counts ?? event.counts)],
     ["state-of-residence", patient?.state],

@@ -7,6 +7,7 @@ import type { AuditEvent, EventKind } from "#audit/event";
 import type { Counted, ProofSink, Recorded } from "#audit/ports";
 import type { Interaction } from "#fhir/interaction";
 import { err, ok } from "#kernel/result";
+import type { PolicyForm } from "#policy/schema";
 import type { Sender } from "#ledger/shard-choice";
 import type { DisclosedWindow, Disclosure } from "#phi/disclosure";
 import type { CallerFacts } from "#gateway/admission/caller";
@@ -49,6 +50,8 @@ export interface RequestFacts extends CallerFacts {
   /** The review that a declared emergency opened. */
   readonly review?: string;
   readonly policyDigest?: string;
+  /** The form in which the rows of the policy leave. */
+  readonly form?: PolicyForm | undefined;
   /** The grant may carry records of 42 CFR Part 2. */
   readonly mayCarryPart2?: boolean;
   /**
@@ -68,6 +71,13 @@ interface RecordedWrite extends Pick<NonNullable<AuditEvent["what"]>, "id"> {
   readonly disclosure?: Disclosure | undefined;
   readonly concerned: ConcernedBy;
 }
+
+/** The form of an answer, with its data set and an expert's method. */
+const formOnRecord = (form: PolicyForm): NonNullable<AuditEvent["form"]> => ({
+  kind: form.kind,
+  dataSet: form.dataSet,
+  ...(form.kind === "expert" && { method: form.method }),
+});
 
 /** Why an answer broke off. A client that left is known only by not reading. */
 export type BreakReason = Extract<RecordedOnly, "lease_lost" | "window_not_recorded" | "client_disconnected">;
@@ -313,7 +323,7 @@ export class Recorder {
   }
 
   #event(kind: EventKind, outcome: AuditEvent["outcome"]): AuditEvent {
-    const { call, certificate, principal, signedBy, interaction, policyDigest } = this.#facts;
+    const { call, certificate, principal, signedBy, interaction, policyDigest, form } = this.#facts;
     return {
       id: this.#request.id,
       at: this.#request.at,
@@ -344,6 +354,7 @@ export class Recorder {
         policy: policyDigest,
         grant: recordedGrant(principal),
       },
+      form: form && formOnRecord(form),
       emergency: principal?.emergency && {
         justification: principal.emergency.justification,
         review: this.#facts.review,

@@ -24,6 +24,8 @@ const decisions: Readonly<Record<DecidedReason, DecidedBy>> = {
   parameter_hidden: rules,
   parameter_needs_system: rules,
   sort_hidden: rules,
+  form_excludes: { by: "policy", place: "/form" },
+  form_not_in_force: { by: "policy", place: "/form" },
   include_hidden: rules,
   operation_not_granted: { by: "policy", place: "/operations" },
   scope_insufficient: scope,

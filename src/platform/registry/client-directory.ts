@@ -104,6 +104,7 @@ async function readClient(
       purposes: itsPurposes.filter((row) => row.agreement === agreement.id).map(({ purpose }) => purpose),
       from: agreement.begins,
       to: agreement.ends,
+      ...(agreement.kind !== null && { kind: agreement.kind }),
     })),
     grants: itsGrants.map(grantOf),
   };

@@ -109,9 +109,17 @@ const certificateOf = ({
 });
 
 const agreementOf = (
-  { id, client, begins, ends, documentHash }: typeof agreements.$inferSelect,
+  { id, client, begins, ends, kind, documentHash }: typeof agreements.$inferSelect,
   purposes: string[],
-): AgreementEntry => ({ id, client, purposes, from: begins, to: ends, documentHash });
+): AgreementEntry => ({
+  id,
+  client,
+  purposes,
+  from: begins,
+  to: ends,
+  ...(kind !== null && { kind }),
+  documentHash,
+});
 
 function grantOf(row: typeof grants.$inferSelect): GrantEntry {
   const {

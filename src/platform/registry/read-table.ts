@@ -63,7 +63,14 @@ export const certificateSubjectTable: ReadTable<RowOf<typeof certificateSubjects
 
 export const agreementTable: ReadTable<RowOf<typeof agreements>> = {
   name: "agreements",
-  columns: { id: "plain", client: "plain", begins: "plain", ends: "plain", documentHash: "plain" },
+  columns: {
+    id: "plain",
+    client: "plain",
+    begins: "plain",
+    ends: "plain",
+    kind: "plain",
+    documentHash: "plain",
+  },
 };
 
 export const agreementPurposeTable: ReadTable<RowOf<typeof agreementPurposes>> = {

@@ -9,6 +9,7 @@ import {
   uniqueIndex,
 } from "drizzle-orm/sqlite-core";
 import type { Recipient } from "#audit/accounting/facts";
+import type { AgreementKind } from "#identity/agreement";
 import type { AssertionProfile } from "#identity/assertion";
 import type { SubjectField } from "#identity/certificate/subject";
 import type { BreakGlassDemand } from "#identity/break-glass-demand";
@@ -98,6 +99,7 @@ export const agreements = sqliteTable(
       .references(() => clients.id),
     begins: moment("begins").notNull(),
     ends: moment("ends").notNull(),
+    kind: text("kind").$type<AgreementKind>(),
     documentHash: text("document_hash").notNull(),
   },
   (table) => [unique().on(table.id, table.client)],

@@ -135,8 +135,8 @@ const agreementWrites = (
   db: Database,
   { added, changed }: RegistryChanges["agreements"],
 ): RegistryWriteItem[] => [
-  ...added.flatMap(({ id, client, purposes, from, to, documentHash }) => [
-    db.insert(agreements).values({ id, client, begins: from, ends: to, documentHash }),
+  ...added.flatMap(({ id, client, purposes, from, to, kind, documentHash }) => [
+    db.insert(agreements).values({ id, client, begins: from, ends: to, kind, documentHash }),
     ...purposes.map((purpose) => db.insert(agreementPurposes).values({ agreement: id, purpose })),
   ]),
   ...changed.map(({ id, to }) => db.update(agreements).set({ ends: to }).where(eq(agreements.id, id))),

@@ -7,7 +7,7 @@ export const dataAbsentReason = "http://hl7.org/fhir/StructureDefinition/data-ab
 /**
  * The only permitted placeholder for a hidden element (FHIR R4 extension-data-absent-reason, code `masked`).
  */
-const masked: JsonObject = { extension: [{ url: dataAbsentReason, valueCode: "masked" }] };
+export const masked: JsonObject = { extension: [{ url: dataAbsentReason, valueCode: "masked" }] };
 
 /**
  * An element that R4 requires: if none of `names` is left, `value` is put at `at`, so that the result stays

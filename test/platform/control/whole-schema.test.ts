@@ -1,3 +1,4 @@
+import { agreementKinds } from "#identity/agreement";
 import { exportJWK, generateKeyPair } from "jose";
 import { test } from "vitest";
 import { z } from "zod";
@@ -183,7 +184,10 @@ const issuers = [
 
 const agreements = sample.agreements
   .slice(0, 1)
-  .map((one) => Object.assign({}, one, { id: "emergency", purposes: ["ETREAT"] }));
+  .flatMap((one) => [
+    Object.assign({}, one, { id: "emergency", purposes: ["ETREAT"] }),
+    ...agreementKinds.map((kind) => Object.assign({}, one, { id: kind, kind })),
+  ]);
 const policies = sample.policies.slice(0, 1).map(({ body }) => ({
   name: "emergency",
   body: Object.assign({}, body, { name: "emergency", purposes: ["ETREAT"] }),

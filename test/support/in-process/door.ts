@@ -386,6 +386,7 @@ async function startWorkers(
   const jobsEnv: Env = {
     ...workerVariables("workers/jobs/wrangler.toml"),
     CODES_KEY: keys.codes,
+    DEID_CHECK: "on",
     AGREEMENT_READING: service(control.AgreementReading, () => controlEnv),
     DATA_SET_CODES: dataSetCodes,
   };

@@ -1,4 +1,4 @@
-import { type ExclusionClause, exclusions } from "#audit/accounting/exclusions";
+import { type ExclusionGround, groundText } from "#audit/accounting/exclusions";
 import { purposeWords } from "#audit/accounting/purpose-words";
 import type { WallTime } from "#kernel/wall-time";
 
@@ -122,7 +122,7 @@ export const english = {
   /** A purpose of use in words. */
   purpose: (code: string) => purposeWords(code) ?? `purpose ${code}`,
   required: "Yes",
-  excluded: (clause: ExclusionClause) => `No. 45 CFR 164.528(a)(1)(${clause}): ${exclusions[clause]}.`,
+  excluded: (clause: ExclusionGround) => `No. 45 CFR ${groundText(clause).join(": ")}.`,
   suspended: (until: string) =>
     `Suspended until ${until} (45 CFR 164.528(a)(2)). Do not tell the individual before then.`,
   /** `given`: the day or time on which the Consent was given; undefined: it does not say. */

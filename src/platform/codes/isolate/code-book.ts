@@ -1,7 +1,12 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
-import type { DataSet } from "#deid/codes";
+import { findIdentifiers } from "#deid-check/check";
+import { insideOf, readLeftJson } from "#deid-check/read-json";
+import { codesPerCall, type Codes, type DataSet } from "#deid/codes";
+import { answerInForm, type FormAnswerRefusal, type ShownAnswer } from "#deid/form-answer";
+import { ok, type Result } from "#kernel/result";
 import { placeOf, type ListedCodes, type ListedNames } from "#platform/codes/object/data-set-codes";
 import { ConfigError } from "#platform/config/config-error";
+import { log } from "#platform/log";
 import { readJurisdiction } from "#platform/ledger/placement";
 
 interface Book {
@@ -18,9 +23,13 @@ interface Books {
 interface CodeBookEnv {
   readonly DATA_SET_CODES: Books;
   readonly LEDGER_JURISDICTION: string;
+  readonly DEID_CHECK: string;
 }
 
-/** The gateway's only right over data sets: to ask for codes, and for the names behind codes. */
+/**
+ * The gateway's only right over data sets: to ask for codes, for the names behind codes, and for answers in a form of
+ * 45 CFR 164.514. The forms are made here, since the gateway's bundle has no room for them.
+ */
 export class CodeBook extends WorkerEntrypoint<CodeBookEnv> {
   async codesOf(dataSet: DataSet, names: readonly string[]): Promise<ListedCodes> {
     return await asked(this.env, dataSet, (book) => book.codesOf(dataSet, names));
@@ -29,6 +38,34 @@ export class CodeBook extends WorkerEntrypoint<CodeBookEnv> {
   async namesOf(dataSet: DataSet, codes: readonly string[]): Promise<ListedNames> {
     return await asked(this.env, dataSet, (book) => book.namesOf(codes));
   }
+
+  async inForm(
+    dataSet: DataSet,
+    answer: ShownAnswer,
+  ): Promise<Result<Uint8Array<ArrayBuffer>, FormAnswerRefusal>> {
+    const codesOf: Codes["codesOf"] = async (names) => {
+      const found = new Map<string, string>();
+      for (let first = 0; first < names.length; first += codesPerCall) {
+        const some = names.slice(first, first + codesPerCall);
+        const codes = await this.codesOf(dataSet, some);
+        if (!codes.ok) return codes;
+        for (const [at, name] of some.entries()) found.set(name, codes.value[at] ?? "");
+      }
+      return ok(found);
+    };
+    const left = await answerInForm(answer, { codesOf });
+    if (left.ok && this.env.DEID_CHECK === "on") noteIdentifiers(left.value, answer);
+    return left;
+  }
+}
+
+/** In development each answer is read by the checker, which shares no code with the maker of the forms. */
+function noteIdentifiers(body: Uint8Array, { form, year }: ShownAnswer): void {
+  const read = readLeftJson(new TextDecoder().decode(body));
+  const found = read === undefined ? [] : insideOf(read).flatMap((each) => findIdentifiers(each, form, year));
+  // The links of an empty list are the gateway's own.
+  for (const { path, identifier, paragraph } of found)
+    if (!path.startsWith("Bundle.link")) log({ event: "identifier_left", path, identifier, paragraph });
 }
 
 /** The privacy officer's right: to end a data set before its agreement ends. */

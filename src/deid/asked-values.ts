@@ -1,0 +1,51 @@
+import type { Criteria, SearchParameter } from "#fhir/search/search";
+import type { SearchValue } from "#fhir/search/value";
+import { typeShapeOf, type Slot } from "#fhir/validate/shape";
+import { isKnownCode } from "./known-codes.ts";
+
+/**
+ * The first parameter of a search that asks for a value which no row in a form shows: a code of a hospital's own
+ * system, or a code that R4's list lacks. Such a code does not leave, so no search may find it. `undefined`: there is
+ * none.
+ */
+export function askedBeyondForm({ type, parameters, joins }: Criteria): string | undefined {
+  const own = parameters.find((parameter) => !isShown(type, parameter));
+  if (own !== undefined) return own.definition.code;
+  for (const { of } of joins)
+    for (const criteria of of) {
+      const below = askedBeyondForm(criteria);
+      if (below !== undefined) return below;
+    }
+  return undefined;
+}
+
+/** A modifier asks for what a value is not, or for values above and below it. */
+const isShown = (type: string, { definition, modifier, values }: SearchParameter): boolean =>
+  modifier === undefined &&
+  values.every((value) => {
+    if (definition.type !== "token") return value.kind === "reference" || value.kind === "other";
+    return value.kind === "token" && isShownCode(type, definition, value);
+  });
+
+function isShownCode(
+  type: string,
+  { code: name, paths = [] }: SearchParameter["definition"],
+  { system, code }: Extract<SearchValue, { kind: "token" }>,
+): boolean {
+  if (name === "_id") return system === undefined;
+  if (system !== undefined) return isKnownCode(system, code);
+  const read = paths.flatMap((path) => slotsAt(type, path)).filter(({ type }) => listed.has(type));
+  return read.length > 0 && read.every((slot) => isListed(slot, code));
+}
+
+/** Without a system a code is of R4's own list, or a truth value: the datatypes of such codes. */
+const listed: ReadonlySet<string> = new Set(["boolean", "code"]);
+const isListed = ({ type, binding }: Slot, code: string): boolean =>
+  type === "boolean" ? code === "true" || code === "false" : binding?.codes.has(code) === true;
+
+function slotsAt(type: string, [step, ...below]: readonly string[]): readonly Slot[] {
+  const slots = [...typeShapeOf(type).slots].flatMap(([name, slot]) =>
+    name === step || slot.element.name === step || slot.step === step ? [slot] : [],
+  );
+  return below.length === 0 ? slots : slots.flatMap((slot) => slotsAt(slot.type, below));
+}

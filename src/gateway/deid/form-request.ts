@@ -1,0 +1,68 @@
+import { askedBeyondForm } from "#deid/asked-values";
+import type { Interaction } from "#fhir/interaction";
+import type { Search } from "#fhir/search/search";
+import type { Principal } from "#identity/principal";
+import type { Instant } from "#kernel/clock";
+import type { PolicyForm } from "#policy/schema";
+
+/**
+ * Answers whether a form may be answered now: a limited data set under a data use agreement (164.514(e)(4)), an expert's
+ * determination between its dates. The agreement itself is in force: the principal has it.
+ */
+export function mayAnswerAt(
+  form: PolicyForm,
+  { client, agreement }: Pick<Principal, "client" | "agreement">,
+  at: Instant,
+): boolean {
+  const day = new Date(at).toISOString().slice(0, 10);
+  switch (form.kind) {
+    case "limited-data-set":
+      return client.agreements.find(({ id }) => id === agreement)?.kind === "data-use";
+    case "safe-harbor":
+      return form.noActualKnowledge.on <= day;
+    case "expert":
+      return form.on <= day && day < form.until;
+  }
+}
+
+/**
+ * What a question asks for that a form has no answer to; undefined: nothing. The names of parameters are the policy's
+ * lists, which publishing holds to the table of fates.
+ */
+export function beyondForm(interaction: Interaction): string | undefined {
+  switch (interaction.kind) {
+    case "capabilities":
+      return undefined;
+    case "read":
+      // One half of a row, and then the other, would tell together what neither tells alone.
+      return partOf(interaction);
+    case "search":
+      return partOf(interaction) ?? ofSearch(interaction);
+    case "lastn":
+      return ofSearch({ ...interaction, sort: [] });
+    case "everything": {
+      const { since, start, end } = interaction;
+      if (since !== undefined) return "_since";
+      if (start !== undefined || end !== undefined) return start === undefined ? "end" : "start";
+      for (const [type, parameters] of interaction.criteria?.of ?? []) {
+        const asked = askedBeyondForm({ type, parameters, joins: [] });
+        if (asked !== undefined) return asked;
+      }
+      return undefined;
+    }
+    default:
+      return interaction.kind;
+  }
+}
+
+const partOf = ({ elements, summary }: Pick<Search, "elements" | "summary">): string | undefined =>
+  elements !== undefined ? "_elements" : summary === undefined ? undefined : "_summary";
+
+/** A number of rows counts withheld rows. An order by codes would tell a code that does not leave. */
+function ofSearch(
+  search: Pick<Search, "type" | "parameters" | "joins" | "sort" | "total">,
+): string | undefined {
+  if (search.total !== undefined) return "_total";
+  if (search.sort.some(({ definition }) => definition.type !== "date")) return "_sort";
+  return askedBeyondForm(search);
+}

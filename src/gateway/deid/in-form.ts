@@ -1,0 +1,109 @@
+import type { DataSet } from "#deid/codes";
+import type { Interaction } from "#fhir/interaction";
+import type { Disclosure } from "#phi/disclosure";
+import type { PolicyForm } from "#policy/schema";
+import type { Principal } from "#identity/principal";
+import type { Instant } from "#kernel/clock";
+import { meantBy } from "#gateway/facts/coded-question";
+import { refused, type Outcome } from "#gateway/outcome";
+import { beyondForm, mayAnswerAt } from "./form-request.ts";
+import type { DataSetPorts } from "./ports.ts";
+
+/** A caller whose rows leave in a form. */
+export interface FormCaller {
+  readonly form: PolicyForm;
+  readonly who: Principal;
+  /** Name of the origin. */
+  readonly origin: string;
+  /** The FHIR base that the client calls. */
+  readonly base: string;
+  readonly at: Instant;
+}
+
+/**
+ * The only way of a policy with a form (45 CFR 164.514): what the form has no answer to is refused, the codes in the
+ * question become ids, and no byte of a row leaves but through the table of fates, whatever route it came by.
+ *
+ * @param answer the answer as the view shows it.
+ */
+export async function inForm(
+  interaction: Interaction,
+  caller: FormCaller,
+  ports: DataSetPorts,
+  answer: (meant: Interaction) => Promise<Outcome>,
+): Promise<Outcome> {
+  const { form, who, origin, at } = caller;
+  if (!mayAnswerAt(form, who, at)) return refused({ reason: "form_not_in_force" });
+  const what = beyondForm(interaction);
+  if (what !== undefined) return refused({ reason: "form_excludes", what });
+  const dataSet = { client: who.client.id, agreement: who.agreement, origin, name: form.dataSet };
+  const meant = await meantBy(interaction, ports.codesOf(dataSet), ports.newId);
+  if (!meant.ok)
+    return refused(
+      meant.error.reason === "data_set_ended"
+        ? { reason: "form_not_in_force" }
+        : { reason: "form_excludes", what: interaction.kind },
+    );
+  const outcome = await answer(meant.value);
+  switch (outcome.kind) {
+    case "refused":
+    case "local":
+      return outcome;
+    case "disclosed":
+      return shownInForm(outcome, caller, dataSet, ports, interaction);
+    case "written":
+    case "bundle":
+      throw new Error("a form has no such answer");
+  }
+}
+
+async function shownInForm(
+  outcome: Extract<Outcome, { kind: "disclosed" }>,
+  { form, base, at }: FormCaller,
+  dataSet: DataSet,
+  ports: DataSetPorts,
+  interaction: Interaction,
+): Promise<Outcome> {
+  const { disclosure } = outcome;
+  if (disclosure.content !== undefined || disclosure.headers !== undefined) {
+    await disclosure.content?.stop();
+    return refused({ reason: "form_excludes", what: "Binary" });
+  }
+  const formed = await ports.inForm(dataSet, {
+    body: Buffer.concat(disclosure.windows.map(({ body }) => body)),
+    form: form.kind === "expert" ? form.table : form.kind,
+    year: new Date(at).getUTCFullYear(),
+    base,
+    isSorted: interaction.kind === "search" && interaction.sort.length > 0,
+  });
+  if (formed.ok) return { ...outcome, disclosure: withBody(disclosure, formed.value) };
+  switch (formed.error.reason) {
+    case "withheld_by_form":
+      return refused({ reason: "resource_withheld", because: "form" });
+    case "data_set_ended":
+      return refused({ reason: "form_not_in_force" });
+    case "answer_too_large":
+      return refused({ reason: formed.error.reason });
+  }
+}
+
+/**
+ * The disclosure with its body in the form. All of the patients are on record before a byte of them leaves: the last
+ * window has the body, and each window before it one byte of the beginning, which every list has.
+ */
+function withBody(disclosure: Disclosure, body: Uint8Array<ArrayBuffer>): Disclosure {
+  const { windows, representation, ...others } = disclosure;
+  const last = windows.length - 1;
+  return {
+    ...others,
+    get released() {
+      return disclosure.released;
+    },
+    windows: windows.map((window, at) => ({
+      ...window,
+      body: at === last ? body.subarray(last) : body.subarray(at, at + 1),
+    })),
+    // The time of a row's last change would leave in a header.
+    ...(representation !== undefined && { representation: { lastUpdated: undefined } }),
+  };
+}

@@ -1,0 +1,14 @@
+import type { CodesOf, DataSet } from "#deid/codes";
+import type { FormAnswerRefusal, ShownAnswer } from "#deid/form-answer";
+import type { Result } from "#kernel/result";
+
+/** The data sets of recipients: the worker `jobs` has their codes, and makes the answers in their forms. */
+export interface DataSetPorts {
+  readonly codesOf: CodesOf;
+  /** 128 random bits as text. */
+  readonly newId: () => string;
+  readonly inForm: (
+    dataSet: DataSet,
+    answer: ShownAnswer,
+  ) => Promise<Result<Uint8Array<ArrayBuffer>, FormAnswerRefusal>>;
+}

@@ -1,0 +1,290 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { findIdentifiers } from "#deid-check/check";
+import { insideOf, readLeftJson } from "#deid-check/read-json";
+import { eventsOf } from "../support/auditor.ts";
+import { startDoor, type Door } from "../support/in-process/door.ts";
+import { starterPolicy } from "../support/outside.ts";
+import { outsideApps, type AskAs } from "../support/outside-apps.ts";
+import { policyEntry, rule } from "../policy/granting.ts";
+
+// ADR 132: a policy with a form answers in that form, whatever the route, or refuses.
+
+const mark = (place: string) => `canary-${place}`;
+const loinc = { system: "http://loinc.org", code: "4548-4" };
+const patient = (id: string, more: object = {}) => ({
+  resourceType: "Patient",
+  id,
+  active: true,
+  identifier: [{ system: "urn:mrn", value: mark("mrn") }],
+  name: [{ family: mark("family"), given: [mark("given")] }],
+  telecom: [{ system: "phone", value: mark("phone") }],
+  gender: "female",
+  birthDate: "1984-03-02",
+  address: [{ line: [mark("line")], city: "Canarytown", state: "MA", postalCode: "02115" }],
+  ...more,
+});
+const result = (id: string, of: string, more: object = {}) => ({
+  resourceType: "Observation",
+  id,
+  status: "final",
+  code: {
+    coding: [loinc, { system: "urn:local", code: mark("local"), display: mark("display") }],
+    text: mark("text"),
+  },
+  subject: { reference: `Patient/${of}`, display: mark("subject") },
+  effectiveDateTime: "2020-05-06T07:08:09Z",
+  note: [{ text: mark("note") }],
+  ...more,
+});
+const world = [
+  patient("canary-ann"),
+  patient("canary-bob", { gender: "male", birthDate: "1920-01-01" }),
+  result("canary-o1", "canary-ann"),
+  result("canary-o2", "canary-ann"),
+  result("canary-o3", "canary-bob"),
+  // A row that no table reads is withheld whole.
+  result("canary-o4", "canary-ann", { modifierExtension: [{ url: "urn:canary", valueBoolean: true }] }),
+];
+
+const past = "2000-01-01";
+const formed = (name: string, form: object, more: object = {}) => {
+  const { body } = starterPolicy("hresch-safe-harbor");
+  return { name, body: { ...body, name, form, ...more } };
+};
+const expert = {
+  kind: "expert",
+  dataSet: "study",
+  table: "safe-harbor",
+  method: "k-anonymity",
+  expert: "A. Statistician",
+};
+
+type Who = "safe" | "other" | "limited" | "late" | "plain";
+let phylax: Door;
+let ask: AskAs<Who>;
+beforeAll(async () => {
+  phylax = await startDoor({ resources: world });
+  const app = (policy: string) => ({ policy, purpose: "HRESCH", scopes: "system/*.cruds" });
+  ask = await outsideApps<Who>(
+    phylax,
+    {
+      safe: app("hresch-safe-harbor"),
+      other: app("other"),
+      limited: app("plain"),
+      late: app("late"),
+      plain: app("plain"),
+    },
+    [
+      starterPolicy("hresch-safe-harbor"),
+      formed("other", { ...starterPolicy("hresch-safe-harbor").body.form, dataSet: "second" }),
+      formed("late", { ...expert, on: past, until: "2001-01-01" }),
+      policyEntry("plain", [rule(["Patient", "Observation"], "everything")], {
+        purposes: ["HRESCH"],
+        consent: { base: "honoured" },
+      }),
+    ],
+  );
+}, 60_000);
+afterAll(() => phylax.close());
+
+const json = async (who: Who, path: string) => {
+  const reply = await ask(who, path);
+  return { ...reply, body: JSON.parse(reply.text) };
+};
+const idOf = async (who: Who, query: string): Promise<string> =>
+  (await json(who, query)).body.entry[0].resource.id;
+
+/** Every text that a client gets: the body and the headers. */
+const all = ({ text, headers }: { text: string; headers: object }) => text + JSON.stringify(headers);
+
+test("no route shows an id, a name or a date of a row: each answers in the form or refuses", async () => {
+  const [ann, o1] = [await idOf("safe", "Patient?gender=female"), await idOf("safe", "Observation")];
+  const answered = [
+    `Patient/${ann}`,
+    `Observation/${o1}`,
+    "Patient",
+    "Observation?_count=1",
+    "Observation?status=final",
+    `Observation?patient=${ann}`,
+    `Observation?subject=Patient/${ann}&_include=Observation:subject`,
+    "Observation?patient.gender=female",
+    `Observation?code=${encodeURIComponent("http://loinc.org|4548-4")}`,
+    "Patient?_has:Observation:patient:status=final&_revinclude=Observation:patient",
+    `Patient/${ann}/Observation`,
+    `Patient/${ann}/$everything`,
+    `Patient/${ann}/*`,
+    "?_type=Patient,Observation",
+  ];
+  for (const path of answered) {
+    const reply = await json("safe", path);
+    expect([reply.status, path, reply.text.slice(0, 200)]).toEqual([200, path, expect.anything()]);
+    expect(all(reply), path).not.toMatch(/canary|1984-|2020-0/u);
+    expect(reply.text, path).not.toMatch(/canary|02115|mrn|"total"|versionId|lastUpdated/iu);
+    expect(reply.headers["last-modified"], path).toBeUndefined();
+    for (const each of insideOf(readLeftJson(reply.text) ?? { kind: "object", members: [] }))
+      expect(
+        findIdentifiers(each, "safe-harbor", 2026).filter(({ path: at }) => !at.startsWith("Bundle")),
+      ).toEqual([]);
+  }
+  const refusedPaths = [
+    `Patient/${ann}/_history`,
+    `Patient/${ann}/_history/1`,
+    "Patient/_history",
+    `Patient/${ann}?_elements=gender`,
+    `Patient/${ann}?_summary=true`,
+    "Patient?_elements=gender",
+    "Patient?_summary=count",
+    "Patient?_total=accurate",
+    "Patient?birthdate=1984",
+    "Patient?birthdate=ge1984-03-02",
+    "Patient?family=canary-family",
+    "Patient?identifier=urn:mrn|canary-mrn",
+    "Patient?_lastUpdated=ge2020-01-01",
+    "Patient?_sort=birthdate",
+    "Patient?_sort=gender",
+    "Patient?gender:missing=true",
+    "Patient?gender:not=male",
+    "Patient?gender=canary",
+    "Observation?date=ge2020-01-01",
+    "Observation?code=4548-4",
+    "Observation?code=urn:local|canary-local",
+    "Observation?code:text=canary",
+    "Observation?patient.birthdate=1984",
+    "Observation?patient.family=canary-family",
+    "Patient?_has:Observation:patient:date=2020",
+    "Patient?_has:Observation:patient:code=urn:local|canary-local",
+    `Patient/${ann}/$everything?_since=2020-01-01T00:00:00Z`,
+    `Patient/${ann}/$everything?start=2020-01-01`,
+    `Patient/${ann}/$disclosures`,
+    "Observation/$lastn?patient=" + ann,
+    "Binary/1",
+  ];
+  for (const path of refusedPaths) {
+    const reply = await json("safe", path);
+    expect([reply.status, path]).toEqual([403, path]);
+    expect(all(reply).replaceAll(path, ""), path).not.toMatch(/canary-(?:ann|bob|o\d)|1984-03|2020-05/u);
+  }
+});
+
+test("writes and batches under a form are refused, and nothing reaches the origin", async () => {
+  const before = phylax.forwarded.length;
+  const batch = {
+    resourceType: "Bundle",
+    type: "batch",
+    entry: [{ request: { method: "GET", url: "Patient" } }],
+  };
+  for (const [method, path, body] of [
+    ["POST", "Patient", patient("x")],
+    ["PUT", "Patient/x", patient("x")],
+    ["DELETE", "Patient/x", undefined],
+    ["POST", "", batch],
+    ["POST", "Patient/$validate", patient("x")],
+  ] as const) {
+    const reply = await ask("safe", path, {
+      method,
+      headers: { "content-type": "application/fhir+json" },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    });
+    expect([reply.status, method, path]).toEqual([403, method, path]);
+  }
+  expect(phylax.forwarded.length).toBe(before);
+});
+
+test("a code stands for its row in its data set alone, and an original id for none", async () => {
+  const ann = await idOf("safe", "Patient?gender=female");
+  expect(ann).toMatch(/^[0-9a-f]{32}$/u);
+  expect(await idOf("safe", "Patient?gender=female")).toBe(ann);
+  expect((await json("safe", "Patient?_id=" + ann)).body.entry).toHaveLength(1);
+  const theirs = await idOf("other", "Patient?gender=female");
+  expect(theirs).not.toBe(ann);
+  for (const [who, id] of [
+    ["other", ann],
+    ["safe", theirs],
+    ["safe", "canary-ann"],
+  ] as const) {
+    expect((await ask(who, `Patient/${id}`)).status).toBe(404);
+    expect((await json(who, `Observation?patient=${id}`)).body.entry).toBeUndefined();
+  }
+  const of = (await json("safe", `Observation?patient=${ann}`)).body.entry;
+  expect(of.map(({ resource }: any) => resource.subject.reference)).toEqual([
+    `Patient/${ann}`,
+    `Patient/${ann}`,
+  ]);
+});
+
+test("pages lead to all rows, and their links name no row", async () => {
+  const seen = new Set<string>();
+  let next = "Observation?_count=1";
+  for (let pages = 0; next !== "" && pages < 8; pages++) {
+    const { body, status } = await json("safe", next);
+    expect(status).toBe(200);
+    for (const { resource } of body.entry ?? []) seen.add(resource.id);
+    const link: string = body.link.find(({ relation }: any) => relation === "next")?.url ?? "";
+    next = link.slice(link.indexOf("/main/") + 1).replace("main/", "");
+  }
+  expect(seen.size).toBe(3);
+});
+
+test("a withheld row answers as an absent row", async () => {
+  // A view without the extension withholds the row too. Its code is known by no row that leaves.
+  const { text } = await ask("safe", "Observation");
+  expect(JSON.parse(text).entry).toHaveLength(3);
+});
+
+test("a limited data set keeps dates, towns and ZIP Codes, and finds rows by them", async () => {
+  const signed = (id: string, kind: string) => ({
+    agreements: [
+      {
+        id,
+        client: "limited",
+        purposes: ["HRESCH"],
+        from: "2020-01-01T00:00:00Z",
+        to: "2100-01-01T00:00:00Z",
+        kind,
+        documentHash: "0".repeat(64),
+      },
+    ],
+    grants: [
+      {
+        client: "limited",
+        origin: "main",
+        purpose: "HRESCH",
+        agreement: id,
+        policy: "hresch-limited",
+        scopes: "system/*.rs",
+        quotas: { default: { requests: 10_000, windowSeconds: 60 } },
+      },
+    ],
+    policies: [starterPolicy("hresch-limited")],
+  });
+  await expect(phylax.applyRegistry(signed("baa", "business-associate"))).rejects.toThrow("data-use");
+  await phylax.applyRegistry(signed("dua", "data-use"));
+  const reply = await json(
+    "limited",
+    "Observation?date=ge2020-05-06&_include=Observation:subject&_sort=date",
+  );
+  expect(reply.status, reply.text).toBe(200);
+  expect(reply.text).toContain("2020-05-06T07:08:09Z");
+  expect(reply.text).toContain("Canarytown");
+  expect(all(reply)).not.toMatch(/canary-/u);
+  const [event] = await eventsOf(phylax.dev, reply.headers["x-request-id"]);
+  expect(event).toMatchObject({
+    form: { kind: "limited-data-set", dataSet: "study" },
+    why: { agreement: "dua" },
+  });
+});
+
+test("a form that is not in force refuses, and says so in the record alone", async () => {
+  const reply = await ask("late", "Patient");
+  expect(reply.status).toBe(403);
+  const [event] = await eventsOf(phylax.dev, reply.headers["x-request-id"]);
+  expect(event).toMatchObject({
+    outcome: { reason: "form_not_in_force" },
+    form: { kind: "expert", method: "k-anonymity" },
+  });
+});
+
+test("a policy without a form answers as before", async () => {
+  const { body } = await json("plain", "Patient/canary-ann");
+  expect(body).toMatchObject({ id: "canary-ann", birthDate: "1984-03-02" });
+});
