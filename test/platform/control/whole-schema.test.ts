@@ -262,6 +262,7 @@ const file = {
   ...sample,
   issuers: [...sample.issuers, ...issuers],
   clients: [...sample.clients, ...clients],
+  agreements: [...sample.agreements, ...agreements],
 };
 const lists = { issuers, origins, clients, agreements, policies, grants };
 
