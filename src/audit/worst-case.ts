@@ -35,8 +35,13 @@ export interface NameRoom {
  * The names of an event in the order of its record: first the patients that the caller knows, then the room
  * for patients that only a row reveals. Patients beyond the room come after it, and show in the length.
  */
-export function nameRooms({ patients, reserve, what }: AuditEvent): readonly NameRoom[] {
+export function nameRooms(event: AuditEvent): readonly NameRoom[] {
+  const { patients, reserve, what } = event;
   if (reserve === undefined) return patients.map((item) => ({ worst: item, real: item }));
+  const knownRoom = (item: PatientCounts): NameRoom => ({
+    worst: { patient: asKnown(event, item.patient), counts: item.counts, state: longestState },
+    real: item,
+  });
   if (reserve.names + reserve.unseen.length === 0) return patients.map(knownRoom);
   const unseen = new Set(reserve.unseen);
   const known = patients.filter(({ patient }) => !unseen.has(patient));
@@ -49,10 +54,9 @@ export function nameRooms({ patients, reserve, what }: AuditEvent): readonly Nam
   return [...known.map(knownRoom), ...rooms];
 }
 
-const knownRoom = (item: PatientCounts): NameRoom => ({
-  worst: { patient: item.patient, counts: item.counts, state: longestState },
-  real: item,
-});
+/** A name of which the caller knows no more than a random code is as long as any. */
+const asKnown = ({ why }: AuditEvent, name: string): string =>
+  why?.form === undefined ? name : name.slice(0, name.lastIndexOf("/") + 1) + "x".repeat(idLength);
 
 /** The references of `unnamed` that the record has room for: those of the event first. */
 export function unnamedRooms({ unnamed, reserve }: AuditEvent): readonly string[] {
@@ -73,7 +77,7 @@ export function worstCase(event: AuditEvent): DecidedFields {
   const isEnded = kind === "refusal" || kind === "write";
   return {
     patients: nameRooms(event).map(({ worst }) => worst),
-    unnamed: unnamedRooms(event),
+    unnamed: unnamedRooms(event).map((name) => asKnown(event, name)),
     outcome: isEnded
       ? { status: outcome?.status, reason: kind === "refusal" ? decidedReason : longestReason }
       : outcome,

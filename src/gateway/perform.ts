@@ -77,7 +77,7 @@ async function answer(
   return inForm(interaction, { form, who, origin: name, base, at }, ports.dataSets, (meant) => {
     origin.held.end();
     const session = openOrigin(recorder.request, caller, meant, ports);
-    recorder.learn({ interaction: meant, origin: session });
+    recorder.learn({ origin: session }); // the record has the question as it was asked
     return answerPlainly({ ...question, interaction: meant }, caller, policy, gate, session, recorder, ports);
   });
 }

@@ -623,3 +623,28 @@ test("one count of refusals holds every reason that there is, and a record has r
   expect(read).toMatchObject({ ok: true, value: { tally } });
   if (read.ok) expect(encodeRecord(read.value, 1, 1, seed).length).toBeLessThanOrEqual(PLAINTEXT_BYTES_MAX);
 });
+
+test("a record of a data set is as long whatever ids are behind the codes of its question", ({ expect }) => {
+  const lengthOf = (id: string, form: string | undefined) =>
+    encodeRecord(
+      {
+        id: "0".repeat(32),
+        at: instant(0),
+        kind: "disclosure",
+        what: { interaction: "read", origin: "main", type: "Patient", id: "f".repeat(32) },
+        why: { purposes: ["HRESCH"], ...(form !== undefined && { form, dataSet: "cohort" }) },
+        patients: [{ patient: `main/Patient/${id}`, counts: {} }],
+        unnamed: [`main/Practitioner/${id}`],
+        counts: {},
+        reserve: { names: 0, counts: {}, unseen: [], unnamed: [] },
+      },
+      1,
+      1,
+      seed,
+    ).length;
+  const ids = ["1", "3f2504e0-4f89-41d3-9a0c-0305e82c3301", "f".repeat(32), "x".repeat(64)];
+  expect(new Set(ids.map((id) => lengthOf(id, "safe-harbor"))).size).toBe(1);
+  expect(new Set(ids.map((id) => lengthOf(id, undefined))).size, "a caller who knows the id").toBeGreaterThan(
+    1,
+  );
+});
