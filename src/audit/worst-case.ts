@@ -55,8 +55,8 @@ export function nameRooms(event: AuditEvent): readonly NameRoom[] {
 }
 
 /** A name of which the caller knows no more than a random code is as long as any. */
-const asKnown = ({ why }: AuditEvent, name: string): string =>
-  why?.form === undefined ? name : name.slice(0, name.lastIndexOf("/") + 1) + "x".repeat(idLength);
+const asKnown = ({ form }: AuditEvent, name: string): string =>
+  form === undefined ? name : name.slice(0, name.lastIndexOf("/") + 1) + "x".repeat(idLength);
 
 /** The references of `unnamed` that the record has room for: those of the event first. */
 export function unnamedRooms({ unnamed, reserve }: AuditEvent): readonly string[] {

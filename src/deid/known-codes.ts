@@ -1,3 +1,4 @@
+import type { AskedCode } from "./asked-values.ts";
 import { unitSystem, unitOf } from "./units.ts";
 
 // A code of HL7: short words and digits. Five digits in a row, a telephone number, a social security number or a date is
@@ -45,6 +46,10 @@ export function isKnownCode(system: string, code: string): boolean {
   if (system === unitSystem) return unitOf(code) === code;
   return (grammars.get(system) ?? (ofHl7.test(system) ? hl7 : undefined))?.test(code) === true;
 }
+
+/** The parameter of the first code that is of no public code system; undefined: there is none. */
+export const unknownAmong = (codes: readonly AskedCode[]): string | undefined =>
+  codes.find(({ system, code }) => !isKnownCode(system, code))?.parameter;
 
 // The dihedral check of SNOMED CT identifiers (Verhoeff): nine of ten numbers of other kinds fail.
 const rows =

@@ -628,7 +628,6 @@ test("a request and its denial follow rows as a whole, by a sentence that tells 
   );
 }, 30_000);
 
-
 test("a client has twenty open cases of a patient: a further request is not sent, and another client's request is", async ({
   expect,
 }) => {

@@ -94,7 +94,12 @@ function world({
     relations: new RememberedRelations(),
     requestKeys: { claim: unused },
     rowLeases: { take: unused },
-    dataSets: { codesOf: () => ({ codesOf: unused, namesOf: unused }), inForm: unused, newId: () => "" },
+    dataSets: {
+      codesOf: () => ({ codesOf: unused, namesOf: unused }),
+      inForm: unused,
+      unknownAmong: unused,
+      newId: () => "",
+    },
     onFault: ({ name }) => step(`fault ${name}`),
     onRowFault: ({ name }) => step(`row fault ${name}`),
     recipients: unused,

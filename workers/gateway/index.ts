@@ -182,6 +182,7 @@ function open(env: GatewayEnv): (request: Request) => Promise<Response> {
     dataSets: {
       codesOf: isolateCodes(() => env.CODE_BOOK, clock),
       inForm: async (...asked) => inTime("codes", async () => await env.CODE_BOOK.inForm(...asked)),
+      unknownAmong: async (codes) => inTime("codes", async () => await env.CODE_BOOK.unknownAmong(codes)),
       newId,
     } satisfies DataSetPorts,
     caseOpening: partInTime("control", env.CASE_OPENING),

@@ -1,4 +1,4 @@
-import { askedBeyondForm } from "#deid/asked-values";
+import { askedBeyondForm, type AskedCode } from "#deid/asked-values";
 import type { Interaction } from "#fhir/interaction";
 import type { Search } from "#fhir/search/search";
 import type { Principal } from "#identity/principal";
@@ -28,8 +28,10 @@ export function mayAnswerAt(
 /**
  * What a question asks for that a form has no answer to; undefined: nothing. The names of parameters are the policy's
  * lists, which publishing holds to the table of fates.
+ *
+ * @param codes gets the codes whose system has to be a public one.
  */
-export function beyondForm(interaction: Interaction): string | undefined {
+export function beyondForm(interaction: Interaction, codes: AskedCode[]): string | undefined {
   switch (interaction.kind) {
     case "capabilities":
       return undefined;
@@ -37,15 +39,15 @@ export function beyondForm(interaction: Interaction): string | undefined {
       // One half of a row, and then the other, would tell together what neither tells alone.
       return partOf(interaction);
     case "search":
-      return partOf(interaction) ?? ofSearch(interaction);
+      return partOf(interaction) ?? ofSearch(interaction, codes);
     case "lastn":
-      return ofSearch({ ...interaction, sort: [] });
+      return ofSearch({ ...interaction, sort: [] }, codes);
     case "everything": {
       const { since, start, end } = interaction;
       if (since !== undefined) return "_since";
       if (start !== undefined || end !== undefined) return start === undefined ? "end" : "start";
       for (const [type, parameters] of interaction.criteria?.of ?? []) {
-        const asked = askedBeyondForm({ type, parameters, joins: [] });
+        const asked = askedBeyondForm({ type, parameters, joins: [] }, codes);
         if (asked !== undefined) return asked;
       }
       return undefined;
@@ -61,8 +63,9 @@ const partOf = ({ elements, summary }: Pick<Search, "elements" | "summary">): st
 /** A number of rows counts withheld rows. An order by codes would tell a code that does not leave. */
 function ofSearch(
   search: Pick<Search, "type" | "parameters" | "joins" | "sort" | "total">,
+  codes: AskedCode[],
 ): string | undefined {
   if (search.total !== undefined) return "_total";
   if (search.sort.some(({ definition }) => definition.type !== "date")) return "_sort";
-  return askedBeyondForm(search);
+  return askedBeyondForm(search, codes);
 }

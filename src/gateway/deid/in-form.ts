@@ -1,3 +1,4 @@
+import type { AskedCode } from "#deid/asked-values";
 import type { DataSet } from "#deid/codes";
 import type { Interaction } from "#fhir/interaction";
 import type { Disclosure } from "#phi/disclosure";
@@ -34,7 +35,9 @@ export async function inForm(
 ): Promise<Outcome> {
   const { form, who, origin, at } = caller;
   if (!mayAnswerAt(form, who, at)) return refused({ reason: "form_not_in_force" });
-  const what = beyondForm(interaction);
+  const codes: AskedCode[] = [];
+  const what =
+    beyondForm(interaction, codes) ?? (codes.length === 0 ? undefined : await ports.unknownAmong(codes));
   if (what !== undefined) return refused({ reason: "form_excludes", what });
   const dataSet = { client: who.client.id, agreement: who.agreement, origin, name: form.dataSet };
   const meant = await meantBy(interaction, ports.codesOf(dataSet), ports.newId);

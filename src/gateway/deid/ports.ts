@@ -1,3 +1,4 @@
+import type { AskedCode } from "#deid/asked-values";
 import type { CodesOf, DataSet } from "#deid/codes";
 import type { FormAnswerRefusal, ShownAnswer } from "#deid/form-answer";
 import type { Result } from "#kernel/result";
@@ -7,6 +8,8 @@ export interface DataSetPorts {
   readonly codesOf: CodesOf;
   /** 128 random bits as text. */
   readonly newId: () => string;
+  /** See `unknownAmong` of the room deid. */
+  readonly unknownAmong: (codes: readonly AskedCode[]) => Promise<string | undefined>;
   readonly inForm: (
     dataSet: DataSet,
     answer: ShownAnswer,

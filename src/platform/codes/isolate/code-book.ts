@@ -1,8 +1,10 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import { findIdentifiers } from "#deid-check/check";
 import { insideOf, readLeftJson } from "#deid-check/read-json";
+import type { AskedCode } from "#deid/asked-values";
 import { codesPerCall, type Codes, type DataSet } from "#deid/codes";
 import { answerInForm, type FormAnswerRefusal, type ShownAnswer } from "#deid/form-answer";
+import { unknownAmong } from "#deid/known-codes";
 import { ok, type Result } from "#kernel/result";
 import { placeOf, type ListedCodes, type ListedNames } from "#platform/codes/object/data-set-codes";
 import { ConfigError } from "#platform/config/config-error";
@@ -37,6 +39,11 @@ export class CodeBook extends WorkerEntrypoint<CodeBookEnv> {
 
   async namesOf(dataSet: DataSet, codes: readonly string[]): Promise<ListedNames> {
     return await asked(this.env, dataSet, (book) => book.namesOf(codes));
+  }
+
+  /** As the function of this name, for the gateway, whose bundle has no room for the public code systems. */
+  unknownAmong(codes: readonly AskedCode[]): string | undefined {
+    return unknownAmong(codes);
   }
 
   async inForm(
