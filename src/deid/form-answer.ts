@@ -60,7 +60,7 @@ interface Row {
 interface Rows {
   readonly matches: readonly Row[];
   readonly others: readonly Row[];
-  /** What the gateway itself says about the question. */
+  /** The words of the gateway itself about the question. */
   readonly notices: readonly JsonObject[];
 }
 

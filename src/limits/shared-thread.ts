@@ -31,7 +31,7 @@ interface Cost {
   requests: number;
 }
 
-/** What the clients of an isolate cost in a window of time. */
+/** The work of the clients of an isolate in a window of time. */
 class Costs {
   readonly ofClients = new Map<string, Cost>();
   units = 0;

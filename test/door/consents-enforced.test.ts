@@ -196,7 +196,7 @@ const clients = {
     scopes: "patient/*.cruds",
     claims: { patient: "amara", fhirUser: "Patient/amara" },
   },
-  // a parent's app: the token is of the ward, and does not say which person signed in
+  // a parent's app: the token is of the ward, and does not name its user
   parent: {
     purpose: "PATRQT",
     policy: "everything",
@@ -880,7 +880,7 @@ test("a Consent that permits the data of a year shows the id of its Patient to a
     if (path.endsWith("everything")) expect(text).toContain('"lina-2022"');
     expect(text).not.toContain('"lina-2026"');
   }
-  // a write is answered as for a Patient who is not there, by whatever tag or condition
+  // a write is answered as for a Patient who is not there, by any tag or condition
   const changed = { resourceType: "Patient", id: "lina", active: true };
   const absent = { ...changed, id: "nobody-here" };
   for (const headers of [{}, { "if-match": etag }, { "if-match": 'W/"1"' }]) {
@@ -892,7 +892,7 @@ test("a Consent that permits the data of a year shows the id of its Patient to a
     expect(ofHidden.status, JSON.stringify(headers)).toBeGreaterThanOrEqual(400);
     if (Object.keys(headers).length > 0) expect(ofHidden.status).toBe(ofAbsent.status);
   }
-  // the tag is the same for any content, and a scope or a label decides nothing by what the Patient is
+  // the tag is the same for any content, and no scope or label decides anything by the Patient
   const again = await ask("clinic", "Patient/lina", { headers: { "if-none-match": etag } });
   expect(again.status).toBe(304);
   for (const condition of ["gender=female", "gender=male"])

@@ -18,7 +18,7 @@ function start() {
   return {
     thread,
     pass,
-    /** What happens in each wait. */
+    /** The event of each wait. */
     meanwhile: (act: () => void) => (onWait = act),
     /** Requests that are under way together: each costs so much, and the next would wait. */
     fill: async (client: string, units: number, most: number) => {

@@ -27,7 +27,7 @@ export interface Fillable {
   readonly last: string | undefined;
   /** Key of a row before this page; `undefined` for an entry that is not a row. */
   keyOf(entry: EntryBytes | CutEntry): Result<string | undefined, DisclosureRefusal>;
-  /** What has to be known before an entry is offered. */
+  /** The facts to learn before an entry is offered. */
   needs(entry: EntryBytes | CutEntry): RowNeeds | undefined;
   /** Answers whether an entry is an included resource. */
   isIncluded?(entry: EntryBytes | CutEntry): boolean;

@@ -55,7 +55,7 @@ export type CaseProblem =
 /** A case with the last day to act on it. */
 export type DueCase = CaseRow & { readonly due: string };
 
-/** The gateway's only right over cases: to open them, and to say what became of the writes. */
+/** The gateway's only right over cases: to open them, and to say how the writes ended. */
 export class CaseOpening extends WorkerEntrypoint<CaseOpeningEnv> {
   async receive(receipt: CaseReceipt, writes: Parameters<typeof receiveCases>[2]): Promise<void> {
     await receiveCases(this.env.REGISTRY, receipt, writes);
@@ -68,7 +68,7 @@ export class CaseOpening extends WorkerEntrypoint<CaseOpeningEnv> {
 
 /** The privacy officer's tasks: a request for an amendment stays open until it is accepted or denied. */
 export class CaseDesk extends WorkerEntrypoint<CaseDeskEnv> {
-  /** Lists a page of the open cases, of the decided cases, of all, or one case. */
+  /** Lists a page of the open cases, of the decided cases, of all, or a case. */
   async list(document: unknown): Promise<Result<readonly DueCase[], CaseProblem>> {
     const read = caseListing.safeParse(document);
     if (!read.success) return err(problemOf(read.error));
@@ -125,8 +125,8 @@ export class CaseDesk extends WorkerEntrypoint<CaseDeskEnv> {
   }
 
   /**
-   * Files what follows each later disclosure of the disputed rows of a denied case, beside the Consents of the patient:
-   * every isolate knows it within ten seconds. Once.
+   * Files the statement that follows each later disclosure of the disputed rows of a denied case, once, beside the
+   * Consents of the patient: every isolate knows it within ten seconds.
    */
   async state(document: unknown, operator: string): Promise<Result<void, CaseProblem>> {
     const read = caseStatement.safeParse(document);

@@ -41,7 +41,7 @@ export class KnownConsents {
   readonly inForce: readonly FiledConsent[];
   /** The Consents in force that may decide about a row of the requests. */
   readonly judging: readonly FiledConsent[];
-  /** What follows the disputed rows of the patient. */
+  /** The statements that follow the disputed rows of the patient. */
   readonly statements: readonly Statement[];
   readonly asked: readonly AskedFacts[];
   readonly times: AskedTimes | undefined;
