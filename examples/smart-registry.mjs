@@ -6,8 +6,9 @@ const [, , dev = ".phylax/dev.json", keys] = process.argv;
 const { issuers, origin } = JSON.parse(readFileSync(dev, "utf8"));
 const { iss } = issuers[0];
 const unboundUntil = new Date(Date.now() + 30 * 86_400_000).toISOString();
-const own = { purpose: "PATRQT", policy: "patrqt", scopes: "patient/*.rs" };
-const treating = { purpose: "TREAT", policy: "treat", scopes: "patient/*.rs user/*.rs" };
+const scopes = "patient/*.rs user/*.rs"; // a patient's user/ scope reaches the patient's own record
+const own = { purpose: "PATRQT", policy: "patrqt", scopes };
+const treating = { purpose: "TREAT", policy: "treat", scopes };
 const apps = [
   { id: "smart-app", kind: "patient", grants: [own] },
   { id: "confidential-app", kind: "clinical", grants: [own, treating] },

@@ -150,6 +150,7 @@ export function configuration(setting: ProviderSetting): Readonly<Record<string,
     ttl: {
       AccessToken: accessTokenSeconds,
       AuthorizationCode: 60,
+      ClientCredentials: accessTokenSeconds,
       DeviceCode: 600,
       IdToken: accessTokenSeconds,
       Interaction: 600,
