@@ -77,6 +77,7 @@ async function answer(
   return inForm(interaction, { form, who, origin: name, base, at }, ports.dataSets, (meant) => {
     origin.held.end();
     const session = openOrigin(recorder.request, caller, meant, ports);
+    session.windowMax = Infinity; // the bytes that a form removes would show in the number of records
     recorder.learn({ origin: session }); // the record has the question as it was asked
     return answerPlainly({ ...question, interaction: meant }, caller, policy, gate, session, recorder, ports);
   });

@@ -570,7 +570,7 @@ export class Discloser {
   }
 
   #disclosure(released: Released, lastUpdated: string | undefined): Disclosure {
-    const tally = new Tally(this.#bases.name);
+    const tally = new Tally(this.#bases);
     tally.add(released);
     return tally.disclosure(this.grant.withheldPaths, { lastUpdated });
   }

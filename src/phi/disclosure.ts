@@ -134,12 +134,20 @@ export const windowBytes = 1_048_576;
  */
 export const patientsMax = 5_000;
 
+export interface TallySetting {
+  /** The registry name of the patients' origin. */
+  readonly name: string;
+  /** The bytes that close a window; undefined: {@link windowBytes}. */
+  readonly windowMax?: number | undefined;
+}
+
 /**
  * Assembles the body of an answer. It counts, window by window, the released resources and the patients they
  * concern.
  */
 export class Tally {
   readonly #origin: string;
+  readonly #windowBytes: number;
   readonly #closed: DisclosedWindow[] = [];
   readonly #body = new BodyParts();
   #patients = new Map<string, Record<string, number>>();
@@ -155,9 +163,9 @@ export class Tally {
   #unnamedRoom: string[] = [];
   #records = 0;
 
-  /** @param origin the registry name of the patients' origin. */
-  constructor(origin: string) {
-    this.#origin = origin;
+  constructor({ name, windowMax = windowBytes }: TallySetting) {
+    this.#origin = name;
+    this.#windowBytes = windowMax;
   }
 
   add(released: Released): void {
@@ -245,7 +253,7 @@ export class Tally {
   mayClose(next: Released): void {
     // The room for names decides, not the number of names: hidden elements must not influence the windows.
     if (
-      this.#body.length >= windowBytes ||
+      this.#body.length >= this.#windowBytes ||
       this.#names + next.patients.size - next.unseen.size + next.room > patientsMax
     )
       this.#close();

@@ -241,7 +241,7 @@ export class EverythingPage {
     const self = `${this.#bases.public}/${path}${question === "" ? "" : `?${question}`}`;
     const total = isFirst && next === undefined ? this.#rows.length : undefined;
     const entries = [...this.#rows.map(({ released }) => released), ...this.#includedRows];
-    const tally = new Tally(this.#bases.name);
+    const tally = new Tally(this.#bases);
     tally.withhold(this.#withheld);
     tally.writeList(listText({ self, next, total }, entries.length > 0), entries);
     return tally.disclosure(

@@ -141,7 +141,7 @@ export class HistoryPage {
     const { type, id, question, read } = this.#grant;
     const path = id === undefined ? `${type}/_history` : `${type}/${id}/_history`;
     const self = `${this.#bases.public}/${path}${question === "" ? "" : `?${question}`}`;
-    const tally = new Tally(this.#bases.name);
+    const tally = new Tally(this.#bases);
     tally.withhold(this.#withheld);
     tally.writeList(
       listText({ type: "history", self, next, total: undefined }, this.#rows.length > 0),

@@ -281,7 +281,7 @@ export class Page {
     const included = this.#included();
     if (lengthOf(included) > includedBytesMax) return err({ reason: "answer_too_large" });
     const entries = [...this.#rows.map(({ released }) => released), ...included];
-    const tally = new Tally(this.#bases.name);
+    const tally = new Tally(this.#bases);
     tally.withhold(this.#withheld);
     tally.writeList([before + told, after], entries);
     if (counted !== undefined && asked?.patients.size === 0) tally.state(type, counted);

@@ -7,6 +7,7 @@ import type { ResourceView } from "#policy/compile";
 import { factsFor } from "#policy/facts";
 import type { Grant } from "#policy/grant";
 import type { Residences } from "#residence/row-residences";
+import type { TallySetting } from "./disclosure.ts";
 import { isFoundWithout, leavingFor } from "./labelled-parts.ts";
 import { referredAt } from "./links.ts";
 import { narrowView } from "./narrow-view.ts";
@@ -18,7 +19,7 @@ import type { GuardedBases } from "./origin-urls.ts";
  * The two addresses of an origin's FHIR base, its name in the registry, the store for its patients' residence, and
  * the barrier around each of its rows.
  */
-export type NamedBases = GuardedBases & { readonly name: string; readonly residences: Residences };
+export type NamedBases = GuardedBases & TallySetting & { readonly residences: Residences };
 
 /**
  * The resources that a join found, as `Type/id`, and the paths by which a row must refer to one; without

@@ -13,7 +13,7 @@ const row = (id: string, ...patients: readonly string[]): DecidingRow => ({
 });
 
 function shown(...rows: readonly DecidingRow[]): Disclosure {
-  const tally = new Tally("main");
+  const tally = new Tally({ name: "main" });
   for (const one of rows) tally.add({ ...one, text: new Uint8Array(1), records: 1, withheld: 0 });
   return tally.disclosure([]);
 }

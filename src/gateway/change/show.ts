@@ -101,7 +101,7 @@ export function shownContent(
   if (id === undefined || content === undefined || read?.ok !== true) return undefined;
   const { data: _content, ...rest } = content;
   const shown = markSubsetted({ ...rest, id, ...(wantsUrl === true && { url: `${type}/${id}` }) });
-  const tally = new Tally(origin.name);
+  const tally = new Tally(origin);
   tally.add({ ...concerned, type, id, text: utf8(JSON.stringify(shown)), withheld: 0, records: 1 });
   return tally.disclosure([], { lastUpdated: undefined });
 }

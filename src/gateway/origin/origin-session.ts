@@ -67,6 +67,8 @@ export class OriginSession extends OriginCalls implements RowReader {
   #facts: KnownFacts | undefined;
   /** The storage bases of the origin. Undefined: the origin was not asked yet. */
   #storage: readonly string[] | undefined;
+  /** The bytes that close a window of the answer; undefined: as for each answer. */
+  windowMax: number | undefined;
   /** A row of this session was judged by a relation that had to be asked for. */
   #hasAskedRelation = false;
 
@@ -234,10 +236,10 @@ export class OriginSession extends OriginCalls implements RowReader {
 
   /** The bases by which an answer of the origin is redacted. */
   basesAt(origin: FhirBase): NamedBases {
-    const { base, name, names, barrier } = this;
+    const { base, name, names, barrier, windowMax } = this;
     const sealed = (row: string, url: string) => this.#sealed(row, url, origin);
     const isStored = (url: string) => this.mayBeStored(url);
-    return { public: base, origin, name, residences: names.residences, barrier, sealed, isStored };
+    return { public: base, origin, name, windowMax, residences: names.residences, barrier, sealed, isStored };
   }
 
   #sealed(row: string, url: string, at: FhirBase): string | undefined {

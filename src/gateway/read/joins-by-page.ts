@@ -54,8 +54,6 @@ interface JoiningRow<T> {
 /** The questions that are left for a page of the client. */
 export interface Work {
   questions: number;
-  /** Hidden rows filled the pages of a single resource, to which a visible row may lead. */
-  hasLeftOut: boolean;
 }
 
 /**
@@ -65,7 +63,7 @@ export interface Work {
  */
 export class JoinsByPage {
   readonly #joins: readonly JoinByPage[];
-  /** The questions of a whole page were too few for a row, or hidden rows were in its way: the row stays out. */
+  /** The questions of a whole page were too few for a row, which stays out. */
   hasLeftOut = false;
 
   constructor(joins: readonly Pick<JoinByPage, "kind" | "by" | "hops">[]) {
@@ -81,7 +79,7 @@ export class JoinsByPage {
   }
 
   static work(): Work {
-    return { questions: questionsMax, hasLeftOut: false };
+    return { questions: questionsMax };
   }
 
   /** The place of a row that its reader may not see, whatever the facts and the joins are; any other entry itself. */
@@ -125,7 +123,7 @@ export class JoinsByPage {
     const learned = await this.learn(rows, origin, work);
     if (!learned.ok) return learned;
     const first = rows.find(({ row }) => learned.value.has(row));
-    this.hasLeftOut ||= work.hasLeftOut || (isFresh && first !== undefined && first === rows[0]);
+    this.hasLeftOut ||= isFresh && first !== undefined && first === rows[0];
     return ok(new Set(first === undefined ? [] : entries.slice(entries.indexOf(first.row))));
   }
 
@@ -256,12 +254,8 @@ async function findBy(
   }
   const rest = names.filter((name) => !found.has(name));
   const isWhole = failed === undefined && !isCut && (learned === undefined || learned.value.size === 0);
-  if (isWhole) return ok(rest);
   // Hidden rows that fill the pages of a single resource hide it, alone.
-  if (names.length === 1 && work.questions > 0) {
-    work.hasLeftOut ||= rest.length > 0;
-    return ok(rest);
-  }
+  if (isWhole || (names.length === 1 && work.questions > 0)) return ok(rest);
   if (rest.length < names.length) return findBy(join, hop, rest, origin, work);
   const half = Math.ceil(rest.length / 2);
   const first = await findBy(join, hop, rest.slice(0, half), origin, work);

@@ -28,7 +28,7 @@ export async function listLastN(
   if (!here.ok) return here;
   const search = here.value;
   const visible: Dated<Linked>[] = [];
-  const tally = new Tally(origin.name);
+  const tally = new Tally(origin);
   let failed: DisclosureRefusal | undefined;
   let discloser: Discloser | undefined;
   const by = (base: FhirBase) => (discloser ??= new Discloser(search, origin.basesAt(base)));
