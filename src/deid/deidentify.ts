@@ -101,10 +101,11 @@ class Deidentification {
   resource(input: JsonObject): JsonObject | undefined {
     const contained = property(input, "contained");
     const inside = isArray(contained) ? contained.filter(isObject) : [];
-    const ids = inside.map((each) => textAt(each, "id") ?? "");
-    if (new Set(ids).size < ids.length) return undefined; // a reference would have two targets
+    const idOf = (each: JsonObject) => textAt(each, "id") ?? "";
+    const sameId = Map.groupBy(inside, idOf); // a reference to an id of two would have two targets
+    const staying = inside.filter((each) => mayStay(each) && sameId.get(idOf(each))?.length === 1);
     // The position among the contained resources that stay does not count the withheld resources.
-    this.#contained = new Map(inside.filter(mayStay).map((each, at) => [textAt(each, "id") ?? "", at]));
+    this.#contained = new Map(staying.map((each, at) => [idOf(each), at]));
     const left = this.#row(input, false);
     return this.#isUnreadable || left === undefined ? undefined : withoutUnreferred(left);
   }
