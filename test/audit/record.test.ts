@@ -2,7 +2,7 @@ import { encode, rfc8949EncodeOptions } from "cborg";
 import { readFileSync } from "node:fs";
 import * as fc from "fast-check";
 import { test } from "vitest";
-import { accountingLines, isAccountable, subjectKey } from "#audit/accounting/line";
+import { accountingLines, isAccountable, readLine, subjectKey, subjectOf } from "#audit/accounting/line";
 import { readEvent } from "#audit/check";
 import { configurationEvent, configurationOf } from "#audit/configuration";
 import type { AuditEvent } from "#audit/event";
@@ -543,6 +543,25 @@ test("the bytes of a line, its salt and its commitment do not change", ({ expect
   expect(hex(linesRoot(seed, [line]))).toBe(
     "bc067be1169dacc2624252be81343e35335cf456afa1820549d735e30a5ec9d7",
   );
+
+  const [ofForm = new Uint8Array()] = accountingLines(
+    {
+      ...big(1),
+      who: { client: "research" },
+      why: { purposes: ["HRESCH"] },
+      form: { kind: "limited-data-set", dataSet: "study" },
+      patients: [{ patient: "main/Patient/a", counts: { Observation: 12, Patient: 1 } }],
+    },
+    key,
+  );
+  expect(hex(ofForm)).toBe(
+    "88025820953075fc23844cbbaa8eb863dccdc9a588dc191ff001c30c5adafce8307ab4d71b000001a0c4506c006872657365617263688166485245534348f6a26750617469656e74016b4f62736572766174696f6e0c706c696d697465642d646174612d736574",
+  );
+  expect(hex(linesRoot(seed, [ofForm]))).toBe(
+    "76199edad25fef4b6f741e547bb493dc2ea40d2f9103bd3371fb339cbb6c78d0",
+  );
+  expect(readLine(ofForm)).toMatchObject({ recipient: "research", form: "limited-data-set" });
+  expect(subjectOf(ofForm)).toEqual(subjectOf(line));
 });
 
 test("the parts of an event that rows decide show neither in the number of its records nor in their lengths", ({
@@ -632,7 +651,8 @@ test("a record of a data set is as long whatever ids are behind the codes of its
         at: instant(0),
         kind: "disclosure",
         what: { interaction: "read", origin: "main", type: "Patient", id: "f".repeat(32) },
-        why: { purposes: ["HRESCH"], ...(form !== undefined && { form, dataSet: "cohort" }) },
+        why: { purposes: ["HRESCH"] },
+        ...(form !== undefined && { form: { kind: form, dataSet: "cohort" } }),
         patients: [{ patient: `main/Patient/${id}`, counts: {} }],
         unnamed: [`main/Practitioner/${id}`],
         counts: {},
