@@ -66,7 +66,7 @@ interface Rows {
 
 function rowsOf(bundle: JsonObject, answer: ShownAnswer): Rows {
   const entries = property(bundle, "entry");
-  const rows: Row[] = [];
+  let rows: readonly Row[] = [];
   const notices: JsonObject[] = [];
   for (const entry of isArray(entries) ? entries : []) {
     const resource = isObject(entry) ? property(entry, "resource") : undefined;
@@ -74,7 +74,7 @@ function rowsOf(bundle: JsonObject, answer: ShownAnswer): Rows {
     const search = property(entry, "search");
     const mode = isObject(search) ? textAt(search, "mode") : undefined;
     if (mode === "outcome") notices.push(entry);
-    else rows.push(...rowOf(resource, answer, mode === "include" ? mode : "match"));
+    else rows = rows.concat(rowOf(resource, answer, mode === "include" ? mode : "match"));
   }
   const isMatch = ({ mode }: Row) => mode === "match";
   return { matches: rows.filter(isMatch), others: rows.filter((row) => !isMatch(row)), notices };
@@ -125,7 +125,7 @@ function marked(resource: JsonObject | undefined): JsonObject | undefined {
  * the reference may not leave.
  */
 function reached(matches: readonly Row[], others: readonly Row[]): readonly Row[] {
-  const found: Row[] = [];
+  let found: readonly Row[] = [];
   const [known, referred] = [new Set<string>(), new Set<string>()];
   let next = matches;
   for (let left = others; next.length > 0;) {
@@ -136,7 +136,7 @@ function reached(matches: readonly Row[], others: readonly Row[]): readonly Row[
     const leads = ({ name, names }: Row) =>
       referred.has(name) || [...names].some((target) => known.has(target));
     next = left.filter(leads);
-    found.push(...next);
+    found = found.concat(next);
     left = left.filter((row) => !next.includes(row));
   }
   return found;

@@ -33,7 +33,7 @@ const answerOf = (body: object, more: Partial<ShownAnswer> = {}): ShownAnswer =>
   ...more,
 });
 
-async function left(body: object, more: Partial<ShownAnswer> = {}, book = codeBook()): Promise<any> {
+async function left(body: object, more: Partial<ShownAnswer> = {}, book = codeBook()) {
   const answered = await answerInForm(answerOf(body, more), book.codes);
   return answered.ok ? JSON.parse(new TextDecoder().decode(answered.value)) : answered.error.reason;
 }

@@ -87,6 +87,12 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => phylax.close());
 
+interface Entry {
+  readonly resource: { readonly subject?: { readonly reference: string } };
+}
+interface Link {
+  readonly relation: string;
+}
 const json = async (who: Who, path: string) => {
   const reply = await ask(who, path);
   return { ...reply, body: JSON.parse(reply.text) };
@@ -206,7 +212,7 @@ test("a code stands for its row in its data set alone, and an original id for no
     expect((await json(who, `Observation?patient=${id}`)).body.entry).toBeUndefined();
   }
   const of = (await json("safe", `Observation?patient=${ann}`)).body.entry;
-  expect(of.map(({ resource }: any) => resource.subject.reference)).toEqual([
+  expect(of.map(({ resource }: Entry) => resource.subject?.reference)).toEqual([
     `Patient/${ann}`,
     `Patient/${ann}`,
   ]);
@@ -219,7 +225,7 @@ test("pages lead to all rows, and their links name no row", async () => {
     const { body, status } = await json("safe", next);
     expect(status).toBe(200);
     for (const { resource } of body.entry ?? []) seen.add(resource.id);
-    const link: string = body.link.find(({ relation }: any) => relation === "next")?.url ?? "";
+    const link: string = body.link.find(({ relation }: Link) => relation === "next")?.url ?? "";
     next = link.slice(link.indexOf("/main/") + 1).replace("main/", "");
   }
   expect(seen.size).toBe(3);

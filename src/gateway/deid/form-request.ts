@@ -52,7 +52,20 @@ export function beyondForm(interaction: Interaction, codes: AskedCode[]): string
       }
       return undefined;
     }
-    default:
+    case "vread":
+    case "history":
+    case "batch":
+    case "create":
+    case "update":
+    case "patch":
+    case "delete":
+    case "conditional-update":
+    case "conditional-patch":
+    case "conditional-delete":
+    case "validate":
+    case "disclosures":
+    case "fileConsent":
+    case "revokeConsent":
       return interaction.kind;
   }
 }

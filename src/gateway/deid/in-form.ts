@@ -102,10 +102,9 @@ function withBody(disclosure: Disclosure, body: Uint8Array<ArrayBuffer>): Disclo
     get released() {
       return disclosure.released;
     },
-    windows: windows.map((window, at) => ({
-      ...window,
-      body: at === last ? body.subarray(last) : body.subarray(at, at + 1),
-    })),
+    windows: windows.map((window, at) =>
+      Object.assign({}, window, { body: at === last ? body.subarray(last) : body.subarray(at, at + 1) }),
+    ),
     // The time of a row's last change would leave in a header.
     ...(representation !== undefined && { representation: { lastUpdated: undefined } }),
   };

@@ -99,12 +99,12 @@ async function readClient(
     })),
     certificateSubjects: itsSubjects.map(({ issuerDn, field, value }) => ({ issuerDn, field, value })),
     corsOrigins: client.corsOrigins,
-    agreements: itsAgreements.map((agreement) => ({
-      id: agreement.id,
-      purposes: itsPurposes.filter((row) => row.agreement === agreement.id).map(({ purpose }) => purpose),
-      from: agreement.begins,
-      to: agreement.ends,
-      ...(agreement.kind !== null && { kind: agreement.kind }),
+    agreements: itsAgreements.map(({ id, kind, begins, ends }) => ({
+      id,
+      purposes: itsPurposes.filter((row) => row.agreement === id).map(({ purpose }) => purpose),
+      from: begins,
+      to: ends,
+      kind: kind ?? undefined,
     })),
     grants: itsGrants.map(grantOf),
   };
