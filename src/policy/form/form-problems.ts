@@ -9,7 +9,7 @@ const ofLimitedSet: ReadonlySet<string> = new Set(["HRESCH", "PUBHLTH", "HOPERAT
 const outside: ReadonlySet<string> = new Set(purposesOutsideCare);
 
 /** Answers whether a limited data set may serve a purpose. */
-export function mayServeLimitedSet(purpose: string): boolean {
+function mayServeLimitedSet(purpose: string): boolean {
   for (const code of purposesAbove(purpose)) {
     if (outside.has(code)) return false;
     if (ofLimitedSet.has(code)) return true;
