@@ -17,7 +17,7 @@ export interface DemoClient {
   /** A second quota for each user, and for the disclosed resources. */
   readonly quotaPerSubject?: { readonly requests: number; readonly windowSeconds: number };
   readonly quotaOfRecords?: { readonly records: number; readonly windowSeconds: number };
-  readonly agreement: { readonly from: string; readonly to: string };
+  readonly agreement: { readonly from: string; readonly to: string; readonly kind?: "data-use" };
   /**
    * Limited to the patient that the demonstration chose. The client is left out if the data has no patient.
    */
@@ -136,6 +136,25 @@ export const demoClients: readonly DemoClient[] = [
     purpose: "HRESCH",
     policy: "hresch",
     describe: "a study under a data use agreement: a limited data set, no names, no exact places",
+  },
+  {
+    ...common,
+    id: "study",
+    kind: "research",
+    subject: "O=Northern University, CN=study",
+    purpose: "HRESCH",
+    policy: "hresch-safe-harbor",
+    describe: "a study of de-identified rows (docs/de-identification.md)",
+  },
+  {
+    ...common,
+    id: "limited-study",
+    kind: "research",
+    subject: "O=Northern University, CN=limited-study",
+    purpose: "HRESCH",
+    policy: "hresch-limited",
+    agreement: { ...common.agreement, kind: "data-use" },
+    describe: "a study under a data use agreement: a limited data set with dates, towns and ZIP Codes",
   },
   {
     ...common,

@@ -36,6 +36,7 @@ export const steps: readonly Step[] = [
     title: "A telehealth service reads the same patient in order to treat, and sees more",
     show: otherPurpose,
   },
+  { title: "A study reads patients without the identifiers of 45 CFR 164.514", show: deidentified },
   { title: "A stolen token is worth nothing, and a lapsed agreement opens nothing", show: refusals },
   { title: "The plan's answer came with a receipt: the disclosure is on record", show: receipt },
   { title: "Anyone with the public keys can check the whole record, and that receipt in it", show: verified },
@@ -99,6 +100,34 @@ async function otherPurpose(seen: SeenInTour) {
     "treatment lacks what payment sees",
   );
   return [tokenCommand(seen, "telehealth"), `shown as well: ${more.join(", ")}`];
+}
+
+async function deidentified(seen: SeenInTour) {
+  const { dev, patient } = seen;
+  const { code, said } = await phylax("token", "study", "--state", dirname(seen.devFile));
+  must(code === 0, `no token: ${said}`);
+  const ask = (path: string) => get(dev.ca, clientOf(dev, "study"), `${dev.fhir}/${path}`, said);
+  must((await ask(`Patient/${patient}`)).status === 404, "the study reads a patient by an original id");
+  const held: Resource = JSON.parse(await (await fetch(`${dev.origin}/Patient/${patient}`)).text());
+  const list = await ask("Patient");
+  const { entry = [] } = opened(list) as { entry?: readonly { readonly resource: Resource }[] };
+  // Its reader cannot know which of them the patient is. The tour looks for the year of birth.
+  const born = String(held["birthDate"]).slice(0, 4);
+  const rows = entry.map(({ resource }) => resource);
+  const shown = rows.find((row) => row["birthDate"] === born) ?? rows[0] ?? {};
+  must(/^[0-9a-f]{32}$/u.test(String(shown["id"])), "the patient has no random code");
+  must(!/name|telecom|identifier/u.test(elements(shown).join(" ")), "the study sees who the patient is");
+  must(!/\d{4}-\d\d/u.test(list.text), "the study sees a date of the patient");
+  return [
+    tokenCommand(seen, "study"),
+    `GET ${dev.fhir}/Patient/${patient}: 404, for the study knows no original id`,
+    `GET ${dev.fhir}/Patient`,
+    ...["id", "birthDate", "address"].flatMap((name) => [
+      `before: ${name} ${JSON.stringify(held[name])}`,
+      `after:  ${name} ${JSON.stringify(shown[name])}`,
+    ]),
+    `shown:  ${elements(shown).join(", ")}`,
+  ];
 }
 
 async function refusals(seen: SeenInTour) {
