@@ -9,9 +9,26 @@ export interface DataSet {
   readonly agreement: string;
   /** The logical ids of two origins are different names, so each origin has codes of its own. */
   readonly origin: string;
-  /** The member `dataSet` of the policy. */
+  /** See {@link nameInForm}. */
   readonly name: string;
 }
+
+/** The forms of 45 CFR 164.514 in which a data set is read: an expert's determination by the table that it begins with. */
+export const readForms = [
+  "safe-harbor",
+  "limited-data-set",
+  "expert-safe-harbor",
+  "expert-limited-data-set",
+] as const;
+
+/**
+ * The name of the codes of a data set (the member `dataSet` of the policy) in a form. Each form has codes of its own: a
+ * code of a limited data set would join its dates to a row without identifiers.
+ */
+export const nameInForm = (form: (typeof readForms)[number], name: string): string => `${form}/${name}`;
+
+/** The most bytes of an answer before its form: its trees take some ten times as much of an isolate's 128 MB. */
+export const formBytesMax = 4_194_304;
 
 /** The most names or codes in a call of `jobs`. */
 export const codesPerCall = 5_000;

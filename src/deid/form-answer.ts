@@ -3,7 +3,7 @@ import { isResourceType } from "#fhir/r4/elements";
 import { utf8 } from "#kernel/encoded";
 import { err, ok, type Result } from "#kernel/result";
 import type { DeidForm } from "#policy/form/fates";
-import type { Codes, DataSetEnded } from "./codes.ts";
+import { formBytesMax, type Codes, type DataSetEnded } from "./codes.ts";
 import { deidentify } from "./deidentify.ts";
 
 /** An answer as the view of a policy shows it: a resource, or a searchset with the parts that a gateway writes. */
@@ -21,9 +21,6 @@ export interface ShownAnswer {
 /** The reasons why nothing leaves. `withheld_by_form`: the row alone decides it. */
 export type FormAnswerRefusal = DataSetEnded | { readonly reason: "withheld_by_form" | "answer_too_large" };
 
-/** The answer's trees take some ten times as much of an isolate's 128 MB. */
-const bytesMax = 4_194_304;
-
 /**
  * The answer in its form: each resource by the table of fates, with the random code of its row in the place of its id.
  * Nothing else of the answer leaves but the mode of each entry, and the links, which name rows as the client did.
@@ -32,7 +29,7 @@ export async function answerInForm(
   answer: ShownAnswer,
   codes: Pick<Codes, "codesOf">,
 ): Promise<Result<Uint8Array<ArrayBuffer>, FormAnswerRefusal>> {
-  if (answer.body.length > bytesMax) return err({ reason: "answer_too_large" });
+  if (answer.body.length > formBytesMax) return err({ reason: "answer_too_large" });
   const whole = readObject(answer.body);
   if (whole === undefined) return err({ reason: "answer_too_large" });
   const isList = property(whole, "resourceType") === "Bundle" && property(whole, "type") === "searchset";
@@ -73,11 +70,21 @@ function rowsOf(bundle: JsonObject, answer: ShownAnswer): Rows {
     if (!isObject(entry) || !isObject(resource)) continue;
     const search = property(entry, "search");
     const mode = isObject(search) ? textAt(search, "mode") : undefined;
-    if (mode === "outcome") notices.push(entry);
+    if (mode === "outcome") notices.push(wordsOf(entry, resource));
     else rows = rows.concat(rowOf(resource, answer, mode === "include" ? mode : "match"));
   }
   const isMatch = ({ mode }: Row) => mode === "match";
   return { matches: rows.filter(isMatch), others: rows.filter((row) => !isMatch(row)), notices };
+}
+
+/** The words alone: the diagnostics of a notice may have the digest of a patient's Consent. */
+function wordsOf(entry: JsonObject, outcome: JsonObject): JsonObject {
+  const issues = property(outcome, "issue");
+  const issue = (isArray(issues) ? issues : []).map((each) => {
+    const { diagnostics: _diagnostics, ...words } = isObject(each) ? each : {};
+    return words;
+  });
+  return { ...entry, resource: { ...outcome, issue } };
 }
 
 /** A resource that leaves, still with the ids of its origin; nothing for a resource that is withheld whole. */

@@ -44,13 +44,10 @@ export class JudgedAgain {
     if (content !== undefined)
       return outcome.disclosure.content?.version === content.version && (await gate.stillGood()).ok;
     const present = new Set(entriesOf(outcome.disclosure));
-    const further = entriesOf({ windows }).slice(entriesIn(windows.slice(0, from)));
+    const further = entriesOf({ windows }).slice(entriesOf({ windows: windows.slice(0, from) }).length);
     return further.every((entry) => present.has(entry)) && (await gate.stillGood()).ok;
   }
 }
-
-const entriesIn = (windows: Disclosure["windows"]): number =>
-  windows.flatMap(({ counts }) => Object.values(counts)).reduce((sum, many) => sum + many, 0);
 
 /** The entries of a list of this gateway, each with a character for a byte: their trees would take ten times as much. */
 function entriesOf({ windows }: Pick<Disclosure, "windows">): readonly string[] {

@@ -133,7 +133,8 @@ function statementsOn(
   row: Facts,
   base: FhirBase,
 ): readonly Statement[] {
-  if (typeof access.consents !== "object") return noStatements;
+  // A form leaves out the messages, and the mark of a dispute.
+  if (typeof access.consents !== "object" || policy.form !== undefined) return noStatements;
   const { statements } = access.consents.of(row, base);
   if (statements.length === 0 || grantingRules(policy, access, "Communication", "read").ok) return statements;
   return statements.map((each) => Object.assign({}, each, { messages: [] }));

@@ -93,8 +93,6 @@ const dataPeriod = z.union([
 
 const dataSet = z.string().check(z.regex(/^[a-z][a-z0-9-]{0,63}$/u));
 const shortText = z.string().check(z.minLength(3), z.maxLength(200));
-/** The tables of `#policy/form/fates`: the forms of 45 CFR 164.514(b)(2) and (e). */
-const tableForms = ["safe-harbor", "limited-data-set"] as const;
 
 const form = z.union([
   z.strictObject({

@@ -26,6 +26,18 @@ export function mayAnswerAt(
 }
 
 /**
+ * Answers whether a token may be used under a form: its conditions are those of the grant. A condition that the client
+ * adds, or a patient of the token, is compared with what a row has before the form: an original id would find its code.
+ */
+export function areScopesOfGrant({ scopes, grant }: Pick<Principal, "scopes" | "grant">): boolean {
+  const stated = new Set(grant.scopes.flatMap(({ filters }) => filters.map((each) => JSON.stringify(each))));
+  return scopes.every(
+    ({ context, filters }) =>
+      context === "system" && filters.every((each) => stated.has(JSON.stringify(each))),
+  );
+}
+
+/**
  * What a question asks for that a form has no answer to; undefined: nothing. The names of parameters are the policy's
  * lists, which publishing holds to the table of fates.
  *

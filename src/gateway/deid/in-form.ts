@@ -1,5 +1,5 @@
 import type { AskedCode } from "#deid/asked-values";
-import type { DataSet } from "#deid/codes";
+import { formBytesMax, nameInForm, type DataSet } from "#deid/codes";
 import type { Interaction } from "#fhir/interaction";
 import type { Disclosure } from "#phi/disclosure";
 import type { PolicyForm } from "#policy/schema";
@@ -7,7 +7,7 @@ import type { Principal } from "#identity/principal";
 import type { Instant } from "#kernel/clock";
 import { meantBy } from "#gateway/facts/coded-question";
 import { refused, type Outcome } from "#gateway/outcome";
-import { beyondForm, mayAnswerAt } from "./form-request.ts";
+import { areScopesOfGrant, beyondForm, mayAnswerAt } from "./form-request.ts";
 import type { DataSetPorts } from "./ports.ts";
 
 /** A caller whose rows leave in a form. */
@@ -35,11 +35,14 @@ export async function inForm(
 ): Promise<Outcome> {
   const { form, who, origin, at } = caller;
   if (!mayAnswerAt(form, who, at)) return refused({ reason: "form_not_in_force" });
+  if (!areScopesOfGrant(who)) return refused({ reason: "form_excludes", what: "scope" });
   const codes: AskedCode[] = [];
   const what =
     beyondForm(interaction, codes) ?? (codes.length === 0 ? undefined : await ports.unknownAmong(codes));
   if (what !== undefined) return refused({ reason: "form_excludes", what });
-  const dataSet = { client: who.client.id, agreement: who.agreement, origin, name: form.dataSet };
+  const kind = form.kind === "expert" ? (`expert-${form.table}` as const) : form.kind;
+  const name = nameInForm(kind, form.dataSet);
+  const dataSet = { client: who.client.id, agreement: who.agreement, origin, name };
   const meant = await meantBy(interaction, ports.codesOf(dataSet), ports.newId);
   if (!meant.ok)
     return refused(
@@ -72,6 +75,8 @@ async function shownInForm(
     await disclosure.content?.stop();
     return refused({ reason: "form_excludes", what: "Binary" });
   }
+  const bytes = disclosure.windows.reduce((sum, { body }) => sum + body.length, 0);
+  if (bytes > formBytesMax) return refused({ reason: "answer_too_large" });
   const formed = await ports.inForm(dataSet, {
     body: Buffer.concat(disclosure.windows.map(({ body }) => body)),
     form: form.kind === "expert" ? form.table : form.kind,

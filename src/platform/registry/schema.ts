@@ -99,8 +99,8 @@ export const agreements = sqliteTable(
       .references(() => clients.id),
     begins: moment("begins").notNull(),
     ends: moment("ends").notNull(),
-    kind: text("kind").$type<AgreementKind>(),
     documentHash: text("document_hash").notNull(),
+    kind: text("kind").$type<AgreementKind>(),
   },
   (table) => [unique().on(table.id, table.client)],
 );

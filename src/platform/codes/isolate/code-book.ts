@@ -2,7 +2,7 @@ import { WorkerEntrypoint } from "cloudflare:workers";
 import { findIdentifiers } from "#deid-check/check";
 import { insideOf, readLeftJson } from "#deid-check/read-json";
 import type { AskedCode } from "#deid/asked-values";
-import { codesPerCall, type Codes, type DataSet } from "#deid/codes";
+import { codesPerCall, nameInForm, readForms, type Codes, type DataSet } from "#deid/codes";
 import { answerInForm, type FormAnswerRefusal, type ShownAnswer } from "#deid/form-answer";
 import { unknownAmong } from "#deid/known-codes";
 import { ok, type Result } from "#kernel/result";
@@ -77,9 +77,19 @@ function noteIdentifiers(body: Uint8Array, { form, year }: ShownAnswer): void {
 
 /** The privacy officer's right: to end a data set before its agreement ends. */
 export class DataSetDesk extends WorkerEntrypoint<CodeBookEnv> {
-  /** False: there is no such data set, or it was over before. */
+  /**
+   * Ends a data set in each form.
+   *
+   * @param dataSet with the member `dataSet` of the policy as its name. @returns false: there is no such data set, or it
+   * was over before.
+   */
   async end(dataSet: DataSet): Promise<boolean> {
-    return await asked(this.env, dataSet, (book) => book.end());
+    let isEnded = false;
+    for (const form of readForms) {
+      const inForm = { ...dataSet, name: nameInForm(form, dataSet.name) };
+      isEnded = (await asked(this.env, inForm, (book) => book.end())) || isEnded;
+    }
+    return isEnded;
   }
 }
 

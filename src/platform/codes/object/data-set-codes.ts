@@ -43,12 +43,17 @@ export class DataSetCodes extends DurableObject<DataSetCodesEnv> {
     requireFew(names);
     const known = this.#known();
     if (known === undefined) await this.ctx.storage.setAlarm(now() + dayMilliseconds);
-    return this.ctx.storage.transactionSync(() => {
-      const stored = this.#known() ?? this.#begin(dataSet);
-      if (stored.wrapped === undefined) return ended;
-      const sealed = this.#names(stored);
-      return ok(this.#codesOf(names, sealed));
-    });
+    try {
+      return this.ctx.storage.transactionSync(() => {
+        const stored = this.#known() ?? this.#begin(dataSet);
+        if (stored.wrapped === undefined) return ended;
+        const sealed = this.#names(stored);
+        return ok(this.#codesOf(names, sealed));
+      });
+    } catch (fault) {
+      this.#sealed = undefined; // the key of a beginning that was rolled back opens nothing
+      throw fault;
+    }
   }
 
   /** The name of each code. */
