@@ -29,7 +29,10 @@ export function mayAnswerAt(
  * Answers whether a token may be used under a form: its conditions are those of the grant. A condition that the client
  * adds, or a patient of the token, is compared with what a row has before the form: an original id would find its code.
  */
-export function areScopesOfGrant({ scopes, grant }: Pick<Principal, "scopes" | "grant">): boolean {
+export function areScopesOfGrant({
+  scopes,
+  grant,
+}: Pick<Principal, "scopes"> & { readonly grant: Pick<Principal["grant"], "scopes"> }): boolean {
   const stated = new Set(grant.scopes.flatMap(({ filters }) => filters.map((each) => JSON.stringify(each))));
   return scopes.every(
     ({ context, filters }) =>
