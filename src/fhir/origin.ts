@@ -99,7 +99,7 @@ function placesOf(url: string): readonly string[] {
   const host = hostname.replace(/\.$/u, "") + (/^(?:80|443)?$/u.test(port) ? "" : `:${port}`);
   const paths = decodedForms(pathname).flatMap((path) => [path, path.replaceAll(/;[^/\\]*/gu, "")]);
   return [pathname, ...paths.map(resolved)].map((path) =>
-    `${host}${path.replace(/\/*$/u, "/")}`.toLowerCase(),
+    `${host}${path}${path.endsWith("/") ? "" : "/"}`.toLowerCase(),
   );
 }
 

@@ -310,6 +310,9 @@ const inner: readonly string[] = [
   "policy/grant-rows open", // by viewIncluded and needsIncluded
   "policy/grant-rows readableBy",
   "policy/grant-rows viewOfId",
+  // by the book's rows of a patient: a row with a statement is a whole tree there
+  "policy/grant-rows statementsOn",
+  "policy/grant statementsOn",
   "policy/row-weight isOfOtherData", // by viewOfId
   "policy/evaluate-write insideBy",
   "policy/evaluate-write coveringOf",

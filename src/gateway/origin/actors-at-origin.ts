@@ -72,11 +72,15 @@ async function readActors(
   rows: Map<string, ActorRow>,
 ): Promise<void> {
   const wanted = [...among].filter((reference) => reference.startsWith(`${type}/`));
+  const texts = new Map<string, string>();
   const twice = new Set<string>();
   const keeps = (row: JsonObject, base: FhirBase) => {
     const reference = `${type}/${textAt(row, "id")}`;
     if (textAt(row, "resourceType") !== type || !among.has(reference)) return false;
-    if (rows.has(reference)) twice.add(reference);
+    // A row of an answer that was too long comes again.
+    const text = JSON.stringify(row);
+    if ((texts.get(reference) ?? text) !== text) twice.add(reference);
+    texts.set(reference, text);
     rows.set(reference, readActor(row, base, at));
     return false; // the names alone are retained
   };

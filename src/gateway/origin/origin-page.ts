@@ -14,7 +14,8 @@ const entriesMax = 10_000;
 // Entries wait for their facts in parts of so many bytes.
 const waitingBytesMax = 2_097_152;
 
-const tooLarge = { reason: "origin_answer_too_large" } as const;
+/** The page itself is too long, and no answer to a question about its rows. */
+export const pageTooLarge = { reason: "origin_answer_too_large" } as const;
 
 /** Takes the entries of a page, in order. Each method is asked about an entry once, or again after a question. */
 export interface EntryTaker<E, R extends object> {
@@ -62,12 +63,12 @@ export async function readOriginPage<R extends object, A extends EntryAhead = ne
   for await (const chunk of body) {
     if (!chunk.ok) return err(broken(chunk.error));
     bytes += chunk.value.length;
-    if (bytes > bytesMax) return err(tooLarge);
-    const read = splitter.read<R | typeof tooLarge, A>(
+    if (bytes > bytesMax) return err(pageTooLarge);
+    const read = splitter.read<R | typeof pageTooLarge, A>(
       chunk.value,
       (entry) => {
         count += 1;
-        return count > entriesMax ? tooLarge : arrive(entry);
+        return count > entriesMax ? pageTooLarge : arrive(entry);
       },
       ahead,
     );

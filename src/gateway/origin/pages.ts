@@ -8,7 +8,7 @@ import { countIn, withCount } from "#fhir/search/page-count";
 import { err, ok, type Result } from "#kernel/result";
 import type { RowNeeds } from "#policy/row-needs";
 import type { Asking, RowsRefusal } from "./asking.ts";
-import { readOriginPage } from "./origin-page.ts";
+import { pageTooLarge, readOriginPage } from "./origin-page.ts";
 import { mayBeCut, RowTimes, wholePageMax } from "./page-end.ts";
 
 // A 401, 403 or 408 says nothing about the rows: a decision without them would rest on a fault.
@@ -120,9 +120,11 @@ export async function eachPage(
     const taken = take(value, room);
     if (taken === "end") return undefined;
     if (taken === "too many" || times?.isSound === false) break;
-    const shorter: OriginQuestion | undefined = value.isCut
-      ? shorterPage(question, next, { before: sent, read: value.sent })
-      : undefined;
+    // Ids are asked for in halves.
+    const shorter: OriginQuestion | undefined =
+      value.isCut && !byIds.test(question.query)
+        ? shorterPage(question, next, { before: sent, read: value.sent })
+        : undefined;
     if (shorter !== undefined) {
       judged = new Set([...(judged ?? []), ...value.keys]);
       longest = "query" in shorter ? countIn(shorter.query) : longest;
@@ -152,6 +154,8 @@ export async function eachPage(
   return { reason: "too_many_rows" };
 }
 
+const byIds = /(?:^|&)_id=/u;
+
 /**
  * The question for the rows that may stand behind an answer without a link to them. Undefined: there is no such row. A
  * question by ids has as many rows at most.
@@ -178,7 +182,7 @@ async function questionBehind(
   const capabilities = (await origin.traits())?.capabilities;
   const longest = Math.min(wholePageMax(capabilities), rowsMax);
   // A question by ids has as many rows at most: only a longest page that is shorter may cut it.
-  if (/(?:^|&)_id=/u.test(first.query) && sent < longest) return undefined;
+  if (byIds.test(first.query) && sent < longest) return undefined;
   if (!mayBeCut({ count, sent, hasLinks: isLinked }, capabilities)) return undefined;
   if (count < longest) return { question: { ...first, query: withCount(first.query, longest) } };
   const last = times?.last;
@@ -262,7 +266,7 @@ async function rowsOf(
   };
   const taker = { needs: needs && needsOf, take };
   const read = await readOriginPage<RowsRefusal>(body, taker, origin);
-  const isCut = !read.ok && read.error.reason === "origin_answer_too_large";
+  const isCut = !read.ok && read.error === pageTooLarge;
   if (!read.ok && !isCut) return read;
   const frame = read.ok ? read.value : { next: undefined, hasLinks: false, total: undefined };
   return ok({ ...frame, rows, base, bytes: held, matches, sent, keys, isCut });

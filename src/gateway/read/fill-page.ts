@@ -11,7 +11,7 @@ import { Page } from "#phi/page";
 import type { SearchGrant } from "#policy/grant";
 import type { RowsRefusal } from "#gateway/origin/asking";
 import type { OriginRefusal } from "#gateway/origin/forward";
-import { readOriginPage, type EntryTaker } from "#gateway/origin/origin-page";
+import { pageTooLarge, readOriginPage, type EntryTaker } from "#gateway/origin/origin-page";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { mayBeCut, wholePageMax } from "#gateway/origin/page-end";
 import type { Fillable, PageRefusal } from "./fillable.ts";
@@ -111,6 +111,8 @@ async function fillFrom<P extends Fillable>(
   let page: P | undefined;
   let [isHeld, hasLookedAhead, hidden] = [false, false, 0];
   let own: string | undefined;
+  /** The rows of a page that is not too long. */
+  let longest = Number.POSITIVE_INFINITY;
   const followed = new Set<string | undefined>();
   for (let pages = 1; ; pages += 1) {
     const asked = pageAt(first.ask, at.link);
@@ -127,12 +129,13 @@ async function fillFrom<P extends Fillable>(
       ? readOriginPage<DisclosureRefusal, CutEntry>(body, rows, origin, first.type, rows.ahead)
       : prepared(origin, page, rows, body, first.type));
     if (!read.ok) {
-      const isLong = read.error.reason === "origin_answer_too_large";
       const size = { before: at.seen, read: rows.matches };
-      const shorter = isLong ? shorterPlace(first.ask, asked, size) : undefined;
-      if (shorter === undefined || pages >= originPagesMax) return read;
+      const shorter = read.error === pageTooLarge ? shorterPlace(first.ask, asked, size) : undefined;
+      if (shorter === undefined) return read;
+      longest = Math.floor(rows.matches / 2);
       at = placeAt(shorter, rows.decided ?? at.after, at.seen);
-      continue;
+      if (pages < originPagesMax) continue;
+      return rows.stage === "before" ? read : ok({ page, next: at });
     }
     const unsettled = await rows.settleIncluded(origin);
     if (unsettled !== undefined) return err(unsettled);
@@ -141,7 +144,12 @@ async function fillFrom<P extends Fillable>(
     const seen = at.seen + rows.matches;
     const link: string | undefined =
       read.value.next === undefined
-        ? await moreThan(asked, rows.matches, read.value.hasLinks || "link" in asked, origin)
+        ? await moreThan(
+            asked,
+            { sent: rows.matches, hasLinks: read.value.hasLinks || "link" in asked },
+            longest,
+            origin,
+          )
         : linkBelow(base, read.value.next);
     if (isBefore && link === "end") return err({ reason: "page_link_target_absent" });
     followed.add(at.link);
@@ -164,7 +172,11 @@ async function fillFrom<P extends Fillable>(
     own = link;
     const isGrown = read.value.next === undefined;
     const after = isBefore ? at.after : isGrown ? rows.decided : undefined;
-    at = placeAt(lengthened(link, seen, first.ask.query, page.room), after, isGrown ? 0 : seen);
+    at = placeAt(
+      lengthened(link, seen, first.ask.query, { room: page.room ?? 0, longest }),
+      after,
+      isGrown ? 0 : seen,
+    );
     hidden += rows.hidden;
     // Among many hidden rows a fifth of a page may have none to show, and would be a question more.
     const isDense = 4 * hidden <= page.taken.length;
@@ -191,15 +203,15 @@ function shorterPlace(...asked: Parameters<typeof shorterPage>): string | undefi
  */
 async function moreThan(
   asked: OriginQuestion,
-  sent: number,
-  hasLinks: boolean,
+  { sent, hasLinks }: { readonly sent: number; readonly hasLinks: boolean },
+  rowsMax: number,
   origin: OriginSession,
 ): Promise<string> {
   const count = "query" in asked ? countIn(asked.query) : undefined;
   if (count === undefined) return "end";
   const capabilities = (await origin.traits())?.capabilities;
   if (!mayBeCut({ count, sent, hasLinks }, capabilities)) return "end";
-  const longest = wholePageMax(capabilities);
+  const longest = Math.min(wholePageMax(capabilities), rowsMax);
   return count < longest ? grownLink(Math.min(count * 2, longest)) : "too many";
 }
 
@@ -207,9 +219,15 @@ async function moreThan(
  * The link for a longer page, if more than half of a page is left to fill: at a server of which less than half of the
  * rows are hidden, two questions fill a page.
  */
-const lengthened = (link: string, seen: number, question: string, room = 0): string =>
-  resized(link, seen, question, (count) => (2 * room > count ? Math.min(2 * room + 1, countMax) : count)) ??
-  link;
+const lengthened = (
+  link: string,
+  seen: number,
+  question: string,
+  { room, longest }: { readonly room: number; readonly longest: number },
+): string =>
+  resized(link, seen, question, (count) =>
+    Math.min(2 * room > count ? Math.min(2 * room + 1, countMax) : count, longest),
+  ) ?? link;
 
 // A fifth: a further page costs 1.2 times its rows, not twice. If all rows of the fifth are hidden, the origin page
 // is read as a whole.

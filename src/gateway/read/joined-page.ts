@@ -79,7 +79,7 @@ export async function prepared(
   try {
     const read = await readOriginPage<PageRefusal>(body, holding, origin, type);
     // A page that is too long is asked for again by the number of its rows.
-    if (!read.ok) rows.matches += held.entries.length;
+    if (!read.ok) rows.matches += held.rows;
     if (!read.ok) return read;
     const { entries } = held;
     const unreached = await page.prepare?.(entries);
@@ -126,6 +126,11 @@ class HeldEntries {
     return this.#entries;
   }
 
+  /** The number of the entries that are not included. */
+  get rows(): number {
+    return this.#entries.filter((entry) => this.#page.isIncluded?.(entry) !== true).length;
+  }
+
   /**
    * Holds an entry. Hidden rows give up their memory first, then the last rows do, which the next page shows.
    *
@@ -138,7 +143,7 @@ class HeldEntries {
     this.#shorten();
     if (this.#hold(this.#short(entry))) return true;
     if (!mayEnd) return false;
-    if (!isIncluded) return (this.isCut = this.#entries.length > 0);
+    if (!isIncluded) return (this.isCut = this.rows > 0);
     while (this.#dropLast()) if (this.#hold(entry)) return true;
     return false;
   }
@@ -176,7 +181,7 @@ class HeldEntries {
   /** Gives up the last row, and each entry behind it that is not included, but for the first row. */
   #dropLast(): boolean {
     const last = this.#entries.findLastIndex((entry) => this.#page.isIncluded?.(entry) !== true);
-    if (last <= 0) return false;
+    if (this.rows < 2) return false;
     const [dropped] = this.#entries.splice(last, 1);
     if (dropped !== undefined) this.#giveBack(entryBytes(dropped));
     this.#shortened = Math.min(this.#shortened, last);
