@@ -80,7 +80,6 @@ export const caseStatement = z
   .refine(({ kind, statement }) => (kind === "disagreement") === (statement !== undefined), {
     path: ["statement"],
   });
-export type CaseStatement = z.infer<typeof caseStatement>;
 
 // 164.526(b)(2): days after the receipt, and the single extension.
 const [daysToAct, daysOfExtension] = [60, 30];
