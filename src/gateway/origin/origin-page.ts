@@ -19,7 +19,7 @@ export const pageTooLarge = { reason: "origin_answer_too_large" } as const;
 
 /** Takes the entries of a page, in order. Each method is asked about an entry once, or again after a question. */
 export interface EntryTaker<E, R extends object> {
-  /** What has to be known before the entry is taken. */
+  /** The facts to learn before the entry is taken. */
   readonly needs?: ((entry: E) => RowNeeds | undefined) | undefined;
   /** False: the order of the entries does not count now, and an entry that lacks nothing waits for none. */
   readonly isInOrder?: boolean;

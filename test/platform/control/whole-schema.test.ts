@@ -182,12 +182,13 @@ const issuers = [
   ),
 ];
 
+const kinds = [
+  { id: "emergency", purposes: ["ETREAT"] },
+  ...agreementKinds.map((kind) => ({ id: kind, kind })),
+];
 const agreements = sample.agreements
   .slice(0, 1)
-  .flatMap((one) => [
-    Object.assign({}, one, { id: "emergency", purposes: ["ETREAT"] }),
-    ...agreementKinds.map((kind) => Object.assign({}, one, { id: kind, kind })),
-  ]);
+  .flatMap((one) => kinds.map((kind) => Object.assign({}, one, kind)));
 const policies = sample.policies.slice(0, 1).map(({ body }) => ({
   name: "emergency",
   body: Object.assign({}, body, { name: "emergency", purposes: ["ETREAT"] }),
