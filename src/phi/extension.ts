@@ -33,13 +33,16 @@ const usualSummary: Readonly<Record<Statement["kind"], string>> = {
  * members follows these members: a view that hides them all discloses no disputed information.
  */
 export function withStatements(shown: JsonObject, statements: readonly Statement[]): JsonObject {
-  const following = statements.filter(
-    ({ elements }) => elements === undefined || elements.some((name) => hasContent(property(shown, name))),
+  const following = statements.filter(({ elements = Object.keys(shown).filter((name) => !ofId.has(name)) }) =>
+    elements.some((name) => hasContent(property(shown, name))),
   );
   if (following.length === 0) return shown;
   const own = withoutStatements(shown);
   return { ...own, extension: [...extensionsOf(own), ...following.map(extensionOf)] };
 }
+
+/** An id alone discloses nothing that is disputed. */
+const ofId: ReadonlySet<string> = new Set(["resourceType", "id", "meta"]);
 
 /** A body without the extensions that {@link withStatements} added to the resource that its author read. */
 export function withoutStatements(body: JsonObject): JsonObject {
@@ -85,9 +88,13 @@ const extensionsOf = (resource: JsonObject): readonly Json[] => {
 const isStatement = (extension: Json): extension is JsonObject =>
   isObject(extension) && textAt(extension, "url") === statementUrl;
 
-/** A masked value has extensions alone. */
+/** A masked value has extensions alone, or parts that are masked. */
 const hasContent = (value: Json | undefined): boolean =>
-  value !== undefined && (!isObject(value) || Object.keys(value).some((name) => name !== "extension"));
+  isArray(value)
+    ? value.some(hasContent)
+    : isObject(value)
+      ? Object.entries(value).some(([name, part]) => name !== "extension" && hasContent(part))
+      : value !== undefined;
 
 const extensionOf = ({ kind, summary, messages }: Statement): JsonObject => ({
   url: statementUrl,

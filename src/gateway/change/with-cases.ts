@@ -74,7 +74,10 @@ export async function withCases<E extends object, R>(
         () => true,
         () => false,
       );
-    if (!opened && refusedAlone === undefined) return err(notOpened);
+    if (!opened && refusedAlone === undefined) {
+      await settle(requests, false); // some of them may be open
+      return err(notOpened);
+    }
     if (!opened) for (const { change } of requests) change.end = refusedAlone?.(notOpened);
     const still = await stillGood();
     if (!still.ok) {
