@@ -68,8 +68,8 @@ export const agreementTable: ReadTable<RowOf<typeof agreements>> = {
     client: "plain",
     begins: "plain",
     ends: "plain",
-    kind: "plain",
     documentHash: "plain",
+    kind: "plain",
   },
 };
 
