@@ -169,7 +169,7 @@ export const operatorRefusals = {
     "There is no denied case of this id: a statement follows a denial (45 CFR 164.526(d)). Check the id in the list of all cases.",
   ),
   case_stated: unprocessable(
-    "This case has a statement, and a case has one. Show the case to see what follows its rows.",
+    "This case has a statement, and a case has one. Read the case to see what follows its rows.",
   ),
   case_rows_unnamed: unprocessable(
     "The request names no row of the record. Name the disputed rows as TYPE/ID in rows.",

@@ -201,6 +201,8 @@ test("each of the six purposes has a starter policy, the privacy office one of i
   expect(names.toSorted()).toEqual([
     "hoperat.json",
     "hpaymt.json",
+    "hresch-limited.json",
+    "hresch-safe-harbor.json",
     "hresch.json",
     "patrqt.json",
     "payer-to-payer.json",
