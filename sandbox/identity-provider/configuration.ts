@@ -24,7 +24,7 @@ import type { Account, AppUser, Person } from "./people.ts";
 import { providerStores } from "./provider-store.ts";
 import {
   accessTokenClaims,
-  fhirScopes,
+  appScopes,
   machineScopes,
   publishedScopes,
   signInClaims,
@@ -218,13 +218,16 @@ function features(
     resourceIndicators: {
       enabled: true,
       defaultResource: (_: Context, client: Client) => audienceOf(client),
-      getResourceServerInfo({ oidc }: Context, resource: string, client: Client) {
+      getResourceServerInfo(context: Context, resource: string, client: Client) {
         const audience = audienceOf(client);
         if (resource !== audience) throw new errors.InvalidTarget("not a place that this client may ask for");
         const scopes = () => {
           if (audience === operatorsDoor) return operatorScope;
-          if (oidc?.params["grant_type"] === "client_credentials") return machineScopes(oidc.params["scope"]);
-          return (client.clientId === privacyDeskClient ? privacyDesk.scopes : fhirScopes).join(" ");
+          const { params } = context.oidc ?? {};
+          if (params?.["grant_type"] === "client_credentials") return machineScopes(params["scope"]);
+          if (client.clientId === privacyDeskClient) return privacyDesk.scopes.join(" ");
+          // oidc-provider takes from these what the code or the refresh token has
+          return appScopes(signInOf(context)?.scopes ?? params?.["scope"]?.split(" ") ?? []).join(" ");
         };
         return {
           scope: scopes(),

@@ -9,7 +9,7 @@ import { consentPage, messagePage, signInPage, styleSource } from "./pages.ts";
 import type { Account, AppUser, Doorkeeper, Person } from "./people.ts";
 import { consoleClient, operatorScope } from "./operators.ts";
 import { privacyDesk, privacyDeskClient } from "./privacy-desk-entry.ts";
-import { fhirScopes } from "./smart.ts";
+import { appScopes } from "./smart.ts";
 
 export interface SignInPorts {
   readonly provider: Provider;
@@ -62,12 +62,14 @@ const appNames: Readonly<Record<string, string>> = {
 };
 const appName = (id: string): string => (Object.hasOwn(appNames, id) ? (appNames[id] ?? id) : id);
 
-const grantable: ReadonlySet<string> = new Set([...fhirScopes, operatorScope, ...privacyDesk.scopes]);
+const ofOperators: ReadonlySet<string> = new Set([operatorScope, ...privacyDesk.scopes]);
 
 function firstPage(ports: SignInPorts, interaction: Interaction, problem?: string): string {
   const { prompt, params, session } = interaction;
   if (prompt.name !== "consent") return signInPage({ withCode: asksForTwoFactors(params) });
-  const scopes = (params["scope"] ?? "").split(" ").filter((scope) => grantable.has(scope));
+  const asked = (params["scope"] ?? "").split(" ");
+  const ofApps = new Set(appScopes(asked));
+  const scopes = asked.filter((scope) => ofApps.has(scope) || ofOperators.has(scope));
   const login = session?.accountId ?? "";
   const choices = ports.people.has(login) ? ports.consents.choicesOf(login) : undefined;
   return consentPage({

@@ -1,5 +1,4 @@
 import { errors, type Context } from "oidc-provider";
-import { r4Owners, r4Participants } from "#fhir/r4/compartment-tables";
 import { parseScopes } from "#identity/scopes";
 import type { AppUser } from "./people.ts";
 
@@ -22,21 +21,22 @@ export const publishedScopes: readonly string[] = [
   "system/*.rs",
 ];
 
-const types = ["*", ...new Set(["Patient", ...Object.keys(r4Owners), ...Object.keys(r4Participants)])];
-const reading = ["rs", "r", "s", "read"];
-
 /**
- * Every scope of an app's token for the FHIR base: reading and searching. `read` is version 1's form of `rs`. The
- * resources of a user need not be about a patient.
+ * The requested scopes that an app's token for the FHIR base may have: those of the sign-in, and reading and
+ * searching, also by conditions (`?category=…`). The registry's grant narrows them at the gateway.
  */
-export const fhirScopes: readonly string[] = [
-  ...launchScopes,
-  ...["patient", "user"].flatMap((context) =>
-    [...types, ...(context === "user" ? ["Practitioner", "Organization", "Location"] : [])].flatMap((type) =>
-      reading.map((permission) => `${context}/${type}.${permission}`),
-    ),
-  ),
-];
+export const appScopes = (requested: Iterable<string>): readonly string[] =>
+  [...requested].filter((scope) => launchScopes.some((own) => own === scope) || onlyReads(scope));
+
+function onlyReads(scope: string): boolean {
+  const parsed = parseScopes(scope);
+  return (
+    parsed.ok &&
+    parsed.value.every(
+      ({ context, permissions }) => context !== "system" && permissions.every((each) => "rs".includes(each)),
+    )
+  );
+}
 
 /** The requested scopes that a machine may have. The registry's grant narrows them at the gateway. */
 export function machineScopes(requested = ""): string {

@@ -84,7 +84,7 @@ beforeAll(async () => {
   const { stdout } = await promisify(execFile)(process.execPath, example, { cwd: root });
   await phylax.stack.runtime.applyRegistry(JSON.parse(stdout));
   await vi.waitUntil(async () => (await smartConfiguration()).token_endpoint === `${iss}/token`, patience);
-}, 60_000);
+}, 90_000);
 afterAll(() => phylax.close());
 
 const wellKnown = () => `${base}/.well-known/smart-configuration`;
@@ -380,9 +380,9 @@ test("backend services: each wrong request is refused with the error of RFC 6749
 });
 
 /** A sign-in of the confidential app, up to the code. */
-async function coded(app = symmetric, browser = new Browser(phylax.dev)) {
+async function coded(scope = version2.standalone, app = symmetric) {
+  const browser = new Browser(phylax.dev);
   const redirect = `${kitPage}/custom/smart_stu2_2/redirect`;
-  const scope = version2.standalone;
   const back = await kit.authorize(app, { scope, redirect }, must(phylax.dev.users[0]), browser);
   return {
     grant_type: "authorization_code",
@@ -462,6 +462,25 @@ test("a refresh may ask for less and never for more, and is of its app alone; a 
   );
   expect((await kit.read("nothing", "Patient/amara-okafor")).status).toBe(401);
   expect(json(await renew(tokens.refresh_token, ""), 400).error, "an old one").toBe("invalid_grant");
+});
+
+test("permission-v2: a scope with a condition is granted as asked for, kept by a refresh, and reaches these rows alone", async () => {
+  const category = "http://terminology.hl7.org/CodeSystem/observation-category";
+  const scope = `launch/patient offline_access patient/Observation.rs?category=${category}|laboratory`;
+  const further = "system/*.rs patient/Observation.cruds user/Patient.u nonsense";
+  const tokens = json(await kit.token(symmetric, await coded(`${scope} ${further}`)));
+  const form = { grant_type: "refresh_token", refresh_token: tokens.refresh_token };
+  const renewed = json(await kit.token(symmetric, form));
+  for (const { scope: granted, access_token: token } of [tokens, renewed]) {
+    expect(words(granted)).toEqual(words(scope));
+    const { entry } = json(await kit.read(token, "Observation?_count=50"));
+    const categories = entry.map(({ resource }: { resource: object }) => JSON.stringify(resource));
+    expect(categories.length).toBeGreaterThan(0);
+    expect(categories.filter((text: string) => !text.includes('"laboratory"'))).toEqual([]);
+    const other = await kit.read(token, `Observation?category=${category}|vital-signs`);
+    expect(other.text).not.toContain('"fullUrl"');
+    expect((await kit.read(token, "Condition?_count=1")).status).toBe(403);
+  }
 });
 
 test("a browser's page may ask the token endpoint and the base, and reads a nonce that was asked for in the ID token", async () => {

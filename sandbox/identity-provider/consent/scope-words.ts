@@ -27,11 +27,13 @@ export function scopesInWords(scopes: readonly string[], isPatient = true): read
   return [...new Set(scopes.map((scope) => inWords(scope, isPatient)))];
 }
 
-function inWords(scope: string, isPatient: boolean): string {
+function inWords(whole: string, isPatient: boolean): string {
+  const [scope = "", ...conditions] = whole.split("?"); // patient/Observation.rs?category=…
   const [, context = "", type = "", permission = ""] =
     /^(patient|user)\/(\*|[A-Za-z]+)\.(rs|read|r|s)$/u.exec(scope) ?? [];
   const deed = deeds[permission];
-  if (deed === undefined) return (Object.hasOwn(known, scope) ? known[scope] : undefined) ?? scope;
+  if (deed === undefined) return (Object.hasOwn(known, whole) ? known[whole] : undefined) ?? whole;
+  if (conditions.length > 0) return `${inWords(scope, isPatient)}, only with ${conditions.join("?")}`;
   const kinds = type === "*" ? "kinds of records" : kindInWords(type)[1];
   if (context === "user") return `${deed} ${type === "*" ? `all ${kinds}` : kinds} that you may see`;
   if (!isPatient) return `${deed} ${type === "*" ? `all ${kinds}` : kinds} of the patient`;

@@ -30,6 +30,7 @@ test("the consent page says in words what an app gets, and an unknown scope show
     "offline_access",
     "patient/*.rs",
     "patient/Observation.r",
+    "patient/Observation.s?category=laboratory",
     "patient/X.y",
   ];
   expect(scopesInWords(scopes)).toEqual([
@@ -37,6 +38,7 @@ test("the consent page says in words what an app gets, and an unknown scope show
     "Stay connected for a day without asking you again",
     "Read and search all kinds of your records",
     "Read your test results and measurements",
+    "Search your test results and measurements, only with category=laboratory",
     "patient/X.y",
   ]);
   const page = consentPage({ client: "app", login: "p", scopes, choices: new Set(["hiv"]) });
