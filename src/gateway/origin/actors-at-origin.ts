@@ -72,16 +72,14 @@ async function readActors(
   rows: Map<string, ActorRow>,
 ): Promise<void> {
   const wanted = [...among].filter((reference) => reference.startsWith(`${type}/`));
-  const texts = new Map<string, string>();
   const twice = new Set<string>();
   const keeps = (row: JsonObject, base: FhirBase) => {
     const reference = `${type}/${textAt(row, "id")}`;
     if (textAt(row, "resourceType") !== type || !among.has(reference)) return false;
     // A row of an answer that was too long comes again.
-    const text = JSON.stringify(row);
-    if ((texts.get(reference) ?? text) !== text) twice.add(reference);
-    texts.set(reference, text);
-    rows.set(reference, readActor(row, base, at));
+    const [known, read] = [rows.get(reference), readActor(row, base, at)];
+    if (known !== undefined && JSON.stringify(known) !== JSON.stringify(read)) twice.add(reference);
+    rows.set(reference, read);
     return false; // the names alone are retained
   };
   for (const [, ids] of questionsById(wanted.length === 0 ? [`${type}/${nobodysId}`] : wanted)) {

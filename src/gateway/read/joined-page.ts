@@ -180,8 +180,9 @@ class HeldEntries {
 
   /** Gives up the last row, and each entry behind it that is not included, but for the first row. */
   #dropLast(): boolean {
-    const last = this.#entries.findLastIndex((entry) => this.#page.isIncluded?.(entry) !== true);
-    if (this.rows < 2) return false;
+    const isRow = (entry: EntryBytes | CutEntry) => this.#page.isIncluded?.(entry) !== true;
+    const last = this.#entries.findLastIndex(isRow);
+    if (this.#entries.findIndex(isRow) === last) return false;
     const [dropped] = this.#entries.splice(last, 1);
     if (dropped !== undefined) this.#giveBack(entryBytes(dropped));
     this.#shortened = Math.min(this.#shortened, last);
