@@ -43,7 +43,7 @@ export const relationMembers = (users: ReadonlySet<UserRelation>, type: string):
 
 /** The elements by which a resource says who is meant by the actor of a Consent (consent/who-is-meant), by type. */
 const actorElements: Readonly<Record<string, readonly string[]>> = {
-  Organization: ["identifier"],
+  Organization: ["identifier", "partOf"],
   Device: ["identifier", "patient"],
   PractitionerRole: ["practitioner", "organization", "active", "period"],
   Group: ["member", "quantity", "active", "actual"],

@@ -333,7 +333,8 @@ function isParty({ reference, identifier, ...party }: Party, known: KnownParty):
   const meant = known.areNamesRead === true && "meant" in party ? party.meant : undefined;
   if (itself === "yes" || meant === undefined) return itself;
   const behind = item(meant, (name) => isNamed(name, known));
-  return itself === "unknown" ? behind : behind === "yes" ? "unknown" : itself;
+  if (itself === "unknown") return behind;
+  return behind === "no" || (behind === "unknown" && identifier === undefined) ? itself : "unknown";
 }
 
 function isNamed({ reference, identifiers = [], all }: ActorName, known: KnownParty): Match {
@@ -342,9 +343,7 @@ function isNamed({ reference, identifiers = [], all }: ActorName, known: KnownPa
   const isOther =
     (reference !== undefined && knowsAll(known, reference.slice(0, reference.indexOf("/")))) ||
     (!ofPerson.test(reference ?? "") &&
-      identifiers.some((identifier) =>
-        namesInSystem(known, identifier.slice(0, identifier.indexOf("|") + 1)),
-      ));
+      identifiers.some((identifier) => isOnlyOther(identifier, identifiers, known)));
   if (isOther) return "no";
   return all === undefined ? "unknown" : allOf(all.map((part) => (part ? isNamed(part, known) : "unknown")));
 }
@@ -357,8 +356,11 @@ const knowsAll = ({ references, complete }: KnownParty, type: string): boolean =
   complete?.has(type) === true ||
   (!manyFold.has(type) && [...references].some((reference) => reference.startsWith(`${type}/`)));
 
-const namesInSystem = ({ identifiers }: KnownParty, system: string): boolean =>
-  [...identifiers].some((identifier) => identifier.startsWith(system));
+/** Who has several identifiers of a system (an NPI for each part) may have those of the caller, too. */
+function isOnlyOther(identifier: string, among: readonly string[], { identifiers }: KnownParty): boolean {
+  const isInSystem = (each: string) => each.startsWith(identifier.slice(0, identifier.indexOf("|") + 1));
+  return among.filter(isInSystem).length === 1 && [...identifiers].some(isInSystem);
+}
 
 function limitsMatch(provision: Provision, row: ConsentRowFacts): Match {
   const { limits, effect } = provision;

@@ -78,10 +78,14 @@ export function readActor(row: JsonObject, base: FhirBase, at: Instant): ActorRo
 const mayMeanElse = (object: JsonObject): boolean =>
   property(object, "modifierExtension") !== undefined || property(object, "implicitRules") !== undefined;
 
-/** The resource by its own reference and its identifiers; unclear without an identifier: no caller has the reference. */
+/**
+ * The resource by its own reference and its identifiers; unclear without an identifier: no caller has the reference. A part
+ * of an organization states each identifier twice: like an organization with several of a system, it may have more of them.
+ */
 function ofItself(row: JsonObject): ActorName | Unclear {
-  const stated = property(row, "identifier");
-  const identifiers = (isArray(stated) ? stated : []).flatMap(identifierIn);
+  const listed = property(row, "identifier");
+  const stated = (isArray(listed) ? listed : []).flatMap(identifierIn);
+  const identifiers = property(row, "partOf") === undefined ? stated : [...stated, ...stated];
   return identifiers.length === 0
     ? unclear
     : { reference: `${textAt(row, "resourceType")}/${textAt(row, "id")}`, identifiers };

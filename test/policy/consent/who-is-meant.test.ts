@@ -23,7 +23,11 @@ const group = (name: string, members: readonly object[], more: object = {}) => (
   member: members.map((entity) => ({ entity })),
   ...more,
 });
-const lab = { resourceType: "Organization", id: "lab", identifier: [id("1"), id("2")] };
+const lab = {
+  resourceType: "Organization",
+  id: "lab",
+  identifier: [{ system: "urn:tax", value: "1" }, id("2")],
+};
 const role = (more: object = {}) => ({
   resourceType: "PractitionerRole",
   id: "role",
@@ -42,7 +46,7 @@ const team = (more: object = {}) => ({
 
 /** The verdicts of a permit and of a denial that name an actor, for a caller with these names. */
 function verdicts(
-  actor: string,
+  actor: string | object,
   who: readonly string[],
   rows: readonly object[],
   areNamesRead = true,
@@ -54,7 +58,10 @@ function verdicts(
     }),
   );
   const judged = (["permit", "deny"] as const).map((type) => {
-    const rules = readConsent(consent({ type, actor: [recipient(to(actor))] }), base);
+    const rules = readConsent(
+      consent({ type, actor: [recipient(typeof actor === "string" ? to(actor) : actor)] }),
+      base,
+    );
     const form = storedFormOf(withActorNames(rules, "1", read));
     const request = { ...requestOf(), recipient: { ...party(who), areNamesRead } };
     return judgeConsent(readStoredForm(form), request, rowFactsOf(observation(), base)).verdict;
@@ -122,6 +129,24 @@ test("who is not known may be anybody: a denial of an actor holds for each calle
   ];
   for (const [actor, rows] of unclear) expect([rows, verdicts(actor, who, rows)]).toEqual([rows, unknown]);
   expect(verdicts("Group/g", [], [group("g", [to("Practitioner/doc")])]), "no user signed in").toBe(unknown);
+});
+
+test("an organization with several numbers of a system, or with a parent, may be any organization of the system", ({
+  expect,
+}) => {
+  const several = { ...lab, identifier: [...lab.identifier, id("3")] };
+  const part = { ...lab, partOf: to("Organization/hospital") };
+  const named = { reference: "Organization/lab", identifier: id("2") };
+  for (const row of [several, part]) {
+    expect(verdicts("Organization/lab", [`${npi}|9`], [row])).toBe(unknown);
+    expect(verdicts(named, [`${npi}|9`], [row]), "the reference has a number too").toBe(unknown);
+    expect(verdicts("Organization/lab", [`${npi}|2`], [row]), "its own number").toBe(meant);
+    expect(verdicts("PractitionerRole/role", ["Practitioner/doc", `${npi}|2`], [role(), row])).toBe(meant);
+    expect(verdicts("PractitionerRole/role", ["Practitioner/doc", `${npi}|9`], [role(), row])).toBe(unknown);
+    expect(verdicts("PractitionerRole/role", ["Practitioner/nurse", `${npi}|9`], [role(), row])).toBe(apart);
+  }
+  expect(verdicts(named, [`${npi}|9`], [lab]), "its only number").toBe(apart);
+  expect(verdicts("Organization/lab", ["urn:tax|9"], [several]), "its only number of a system").toBe(apart);
 });
 
 test("a member who left, a role that ended and a team that is no more mean nobody", ({ expect }) => {
