@@ -291,7 +291,7 @@ test("a patient asks about the own record, in the own name, and sends no other m
 });
 
 test("no request reaches the origin without its case", async ({ expect }) => {
-  failing = "receive";
+  failing = "open";
   const from = phylax.forwarded.length;
   const before = await listed();
   const reply = await write("app", communication());
@@ -307,7 +307,7 @@ test("no request reaches the origin without its case", async ({ expect }) => {
 });
 
 test("a late `control` fails the request of a batch alone, and a whole as a whole", async ({ expect }) => {
-  failing = "receive";
+  failing = "open";
   const bundle = (type: string) =>
     ask(
       "clinic",
@@ -628,17 +628,35 @@ test("a request and its denial follow rows as a whole, by a sentence that tells 
   );
 }, 30_000);
 
-test("a client has twenty open cases of a patient: a further request is not sent, and another client's request is", async ({
+test("a client has twenty open cases of a patient: a further request is refused for good, and another client's is not", async ({
   expect,
 }) => {
-  const statuses: number[] = [];
-  for (let request = 0; request < 21; request += 1)
-    statuses.push((await write("app", communication())).status);
-  expect(statuses.at(-1)).toBe(503);
-  expect(statuses.slice(0, statuses.indexOf(503)).every((status) => status === 201)).toBe(true);
+  const openOf = async (client: string) =>
+    (await listed()).filter((each) => each["client"] === client && each["patient"] === "Patient/amara");
+  for (let open = (await openOf("app")).length; open < 19; open += 1)
+    expect((await write("app", communication())).status).toBe(201);
   const sent = phylax.forwarded.length;
-  const refused = await write("app", communication());
-  expect([refused.status, refused.headers["retry-after"]]).toEqual([503, "2"]);
+  const both = {
+    resourceType: "Bundle",
+    type: "batch",
+    entry: [
+      entryOf("POST", "Communication", communication()),
+      entryOf("POST", "Communication", communication()),
+    ],
+  };
+  const batch = JSON.parse((await ask("app", "", fhirSending("POST", both))).text);
+  const statuses = batch.entry.map((each: { response: { status: string } }) => each.response.status);
+  expect(statuses, "there is room for one").toEqual(
+    ["422", "422"].map((code) => expect.stringContaining(code)),
+  );
+  expect(await openOf("app"), "none of the two has a case").toHaveLength(19);
   expect(phylax.forwarded.slice(sent)).not.toContain("POST /fhir/Communication");
+
+  const last = await write("app", communication());
+  expect(last.status).toBe(201);
+  const refused = await write("app", communication());
+  expect([refused.status, refused.headers["retry-after"]]).toEqual([422, undefined]);
+  expect(refused.text).toContain("name an open request in partOf");
+  expect((await write("app", communication({ partOf: [to(placeOf(last))] }))).status).toBe(201);
   expect((await write("clinic", communication())).status).toBe(201);
 });

@@ -142,7 +142,7 @@ function world({
       reread: () => {},
     },
     reviews: { open: unused },
-    caseOpening: { receive: unused, settle: unused },
+    caseOpening: { open: unused, settle: unused },
     onBreakGlass: () => {},
     consentDesk: { announce: unused, file: unused, isOnFile: unused },
     readAhead: async () => undefined,

@@ -121,7 +121,7 @@ async function disclose(
     consents: { file: async () => ok(undefined), fileAgain: async () => ok("on file" as const) },
     leases: { take: async () => undefined },
     cases: {
-      opening: { receive: async () => {}, settle: async () => {} },
+      opening: { open: async () => undefined, settle: async () => {} },
       request: { requestId: "", at: instant(0), client: "test", origin: "main" },
     },
     name: "main",

@@ -50,7 +50,7 @@ export function sessionOf(
     consents: noConsents,
     leases: noLeases,
     cases: {
-      opening: { receive: async () => {}, settle: async () => {} },
+      opening: { open: async () => undefined, settle: async () => {} },
       request: { requestId: "", at: instant(0), client: "test", origin: "main" },
     },
   };

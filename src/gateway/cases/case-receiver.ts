@@ -35,8 +35,11 @@ export interface CaseRequest {
 
 /** The cases at `control`. Each method throws when `control` cannot. */
 export interface CaseReceiver {
-  /** Opens a case for each request. A repeated call changes nothing. */
-  receive(request: CaseRequest, writes: readonly CaseWrite[]): Promise<void>;
+  /**
+   * Opens a case for each request, or none at all. A repeated call changes nothing. `too_many`: the client has as many
+   * open cases of a patient as it may.
+   */
+  open(request: CaseRequest, writes: readonly CaseWrite[]): Promise<"too_many" | undefined>;
   /** Says how the writes ended. Without this call a case stays, and names no stored request. */
   settle(request: CaseRequest, writes: readonly EndedCaseWrite[]): Promise<void>;
 }

@@ -7,9 +7,8 @@ import type { SentPlan } from "#gateway/change/plan/planned-write";
 import { effectOf } from "./effects.ts";
 import { isUnknown, type SentEnd } from "./send.ts";
 
-/** The case of a request for an amendment cannot be opened, so the request is not sent. */
-export type CaseRefusal = { readonly reason: "case_not_opened" };
-const notOpened: CaseRefusal = { reason: "case_not_opened" };
+/** The case of a request for an amendment is not opened, so the request is not sent. */
+export type CaseRefusal = { readonly reason: "case_not_opened" | "too_many_cases" };
 
 interface Sent<E extends object> {
   readonly index: number;
@@ -65,20 +64,20 @@ export async function withCases<E extends object, R>(
     await opening.settle(request, ended).catch(() => {});
   };
   if (requests.length > 0) {
-    const opened = await opening
-      .receive(
+    const reason = await opening
+      .open(
         request,
         requests.map(({ write }) => write),
       )
       .then(
-        () => true,
-        () => false,
+        (end) => (end === "too_many" ? "too_many_cases" : undefined),
+        () => "case_not_opened" as const,
       );
-    if (!opened && refusedAlone === undefined) {
-      await settle(requests, false); // some of them may be open
-      return err(notOpened);
+    if (reason !== undefined && refusedAlone === undefined) {
+      await settle(requests, false); // they may be open, and the answer lost
+      return err({ reason });
     }
-    if (!opened) for (const { change } of requests) change.end = refusedAlone?.(notOpened);
+    if (reason !== undefined) for (const { change } of requests) change.end = refusedAlone?.({ reason });
     const still = await stillGood();
     if (!still.ok) {
       await settle(requests, false);

@@ -57,8 +57,16 @@ export type DueCase = CaseRow & { readonly due: string };
 
 /** The gateway's only right over cases: to open them, and to say how the writes ended. */
 export class CaseOpening extends WorkerEntrypoint<CaseOpeningEnv> {
-  async receive(receipt: CaseReceipt, writes: Parameters<typeof receiveCases>[2]): Promise<void> {
-    await receiveCases(this.env.REGISTRY, receipt, writes);
+  async open(
+    receipt: CaseReceipt,
+    writes: Parameters<typeof receiveCases>[2],
+  ): ReturnType<typeof receiveCases> {
+    return await receiveCases(this.env.REGISTRY, receipt, writes);
+  }
+
+  /** Of a gateway of before {@link open}, which reads no answer, and sends nothing after a throw. */
+  async receive(...asked: Parameters<CaseOpening["open"]>): Promise<void> {
+    if ((await this.open(...asked)) !== undefined) throw new Error("too many open cases");
   }
 
   async settle(receipt: CaseReceipt, writes: Parameters<typeof settleCases>[2]): Promise<void> {

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { and, asc, count, eq, inArray, isNotNull, isNull, ne, or, sql } from "drizzle-orm";
+import { and, asc, count, eq, inArray, isNotNull, isNull, notInArray, or, sql } from "drizzle-orm";
 import type { Instant } from "#kernel/clock";
 import { drizzled, type RegistrySql } from "#platform/registry/registry-sql";
 import { cases } from "#platform/registry/schema";
@@ -40,15 +40,17 @@ const caseIdOf = ({ origin, requestId }: CaseReceipt, write: NotedWrite): string
 const openMax = 20;
 
 /**
- * Opens a case for each request that belongs to none. A message of a known case opens no further case. Throws when the
- * client has as many open cases of the patient as it may.
+ * Opens a case for each request that belongs to none, or no case at all. A message of a known case opens no further case.
+ * `too_many`: the client would have more open cases of a patient than it may.
  */
 export async function receiveCases(
   registry: RegistrySql,
-  receipt: CaseReceipt,
+  { requestId, at, client, origin }: CaseReceipt,
   writes: readonly NotedWrite[],
-): Promise<void> {
+): Promise<"too_many" | undefined> {
   const db = drizzled(registry);
+  const ofOrigin = eq(cases.origin, origin);
+  const opening: (typeof cases.$inferInsert)[] = [];
   for (const write of writes) {
     const { patient, of, rows = [] } = write;
     if (patient === undefined) continue;
@@ -59,22 +61,29 @@ export async function receiveCases(
     const known = await db
       .select({ id: cases.id })
       .from(cases)
-      .where(and(eq(cases.origin, receipt.origin), eq(cases.patient, patient), isKnown))
+      .where(and(ofOrigin, eq(cases.patient, patient), isKnown))
       .limit(1);
-    if (known.length > 0) continue;
-    const { requestId, at, client, origin } = receipt;
-    const id = caseIdOf(receipt, write);
-    const isOpen = and(eq(cases.origin, origin), isNull(cases.decidedAt), ne(cases.id, id));
+    const isOfOpening = opening.some(
+      (each) => each.patient === patient && [resource, ...of].includes(each.resource ?? ""),
+    );
+    if (known.length > 0 || isOfOpening) continue;
+    const id = caseIdOf({ requestId, at, client, origin }, write);
+    opening.push({ id, receivedAt: at, requestId, client, origin, patient, resource, disputed: rows });
+  }
+  for (const [patient, further] of Map.groupBy(opening, (each) => each.patient)) {
+    if (further.length > openMax) return "too_many";
+    const ids = further.map(({ id }) => id);
+    const isOpen = and(ofOrigin, isNull(cases.decidedAt), notInArray(cases.id, ids));
     const [open] = await db
       .select({ many: count() })
       .from(cases)
       .where(and(isOpen, eq(cases.patient, patient), eq(cases.client, client)));
-    if ((open?.many ?? 0) >= openMax) throw new Error("too many open cases");
-    await db
-      .insert(cases)
-      .values({ id, receivedAt: at, requestId, client, origin, patient, resource, disputed: rows })
-      .onConflictDoNothing();
+    if ((open?.many ?? 0) + further.length > openMax) return "too_many";
   }
+  // All or none: a case without its request has a running clock.
+  const [first, ...rest] = opening.map((row) => db.insert(cases).values(row).onConflictDoNothing());
+  if (first !== undefined) await db.batch([first, ...rest]);
+  return undefined;
 }
 
 /** Says how the writes ended: where a request is stored, which case has no request, which case has an amendment. */

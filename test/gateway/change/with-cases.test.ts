@@ -17,14 +17,21 @@ const request = (base = "") => ({
 });
 
 /** Sends a row between the calls of its case. Returns the calls, and how it ended. */
-async function sent(row: object, more: Partial<Sending[1]> = {}) {
+async function sent(
+  row: object,
+  more: Partial<Sending[1]> = {},
+  answer: () => Promise<"too_many" | undefined> = () => Promise.resolve(undefined),
+) {
   const calls: (readonly [string, unknown])[] = [];
   const origin = {
     base: "https://gateway.example/fhir",
     traits: async () => ({ base: ["https://origin.example/fhir", "https://old.example/fhir"] }),
     cases: {
       opening: {
-        receive: async (_request: unknown, writes: unknown) => void calls.push(["receive", writes]),
+        open: async (_request: unknown, writes: unknown) => {
+          calls.push(["open", writes]);
+          return await answer();
+        },
         settle: async (_request: unknown, writes: unknown) => void calls.push(["settle", writes]),
       },
       request: { requestId: "r", at: instant(0), client: "c", origin: "main" },
@@ -46,7 +53,7 @@ test("a request is known by each base of its server", async ({ expect }) => {
   for (const base of ["", "https://gateway.example/fhir/", "https://old.example/fhir/"]) {
     const { calls } = await sent(request(base));
     expect(calls[0]).toEqual([
-      "receive",
+      "open",
       [
         expect.objectContaining({
           patient: "Patient/1",
@@ -64,6 +71,18 @@ test("a client that is denied while the case of its request opens sends nothing,
   const denied = err({ reason: "client_denied" });
   const { calls, ended } = await sent(request(), { stillGood: async () => denied });
   expect(ended).toEqual(denied);
-  expect(calls.map(([name]) => name)).toEqual(["receive", "settle"]);
+  expect(calls.map(([name]) => name)).toEqual(["open", "settle"]);
   expect(calls[1]?.[1]).toEqual([expect.objectContaining({ end: "not stored" })]);
+});
+
+test("a whole whose cases are not opened is not sent, and leaves no case", async ({ expect }) => {
+  for (const [answer, reason] of [
+    [async (): Promise<"too_many"> => "too_many", "too_many_cases"],
+    [(): Promise<never> => Promise.reject(new Error("the answer is lost")), "case_not_opened"],
+  ] as const) {
+    const { calls, ended } = await sent(request(), {}, answer);
+    expect(ended).toEqual(err({ reason }));
+    expect(calls.map(([name]) => name)).toEqual(["open", "settle"]);
+    expect(calls[1]?.[1]).toEqual([expect.objectContaining({ end: "not stored" })]);
+  }
 });
