@@ -333,6 +333,7 @@ export const forms = {
   caseConfirmed: object({ case: "id", request: "TYPE/ID at the origin" }),
   caseVoided: object({ case: "id", voided: "true" }),
   caseStated: object({ case: "id", stated: "true" }),
+  caseUnstated: object({ case: "id", unstated: "true" }),
   caseExtended: object({ case: "id", file: "the letter", letter: "SHA-256 of the letter" }),
   caseAccepted: object({ case: "id", decision: "`accepted`" }),
   caseDenied: object({

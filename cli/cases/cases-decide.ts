@@ -148,9 +148,26 @@ export async function casesState(args: readonly string[]): Promise<number> {
   });
 }
 
+/** Withdraws what follows later disclosures of the disputed rows. */
+export async function casesUnstate(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { ...posterOptions, reason: { type: "string" } },
+  });
+  const id = onlyOne(positionals);
+  const { reason } = values;
+  if (reason === undefined) throw new Misuse();
+  return await withFault(() =>
+    sendStep(posterOf(values), "unstate", { case: id, why: textOf(reason) }, { case: id, unstated: true }, [
+      "withdrawn: no later disclosure carries the statement",
+    ]),
+  );
+}
+
 async function sendStep(
   poster: Poster,
-  step: "accept" | "confirm" | "void" | "state",
+  step: "accept" | "confirm" | "void" | "state" | "unstate",
   document: object,
   result: object,
   words: readonly string[],

@@ -116,6 +116,7 @@ function stepsOf(each: Listed): readonly string[] {
       `${each.decision ?? ""} by ${each.decidedBy ?? ""}` +
         (each.reasons === null ? "" : `: ${each.reasons.join(", ")}, letter ${each.denialLetter ?? ""}`),
     ),
+    ...(each.statedAt === null && each.statement !== null ? ["a statement is unfinished"] : []),
     ...step(
       each.statedAt,
       `${each.statement?.kind ?? ""} by ${each.statedBy ?? ""} follows ${each.statement?.rows.join(", ") ?? ""}`,

@@ -183,6 +183,14 @@ export const recordCommands: readonly Command[] = [
     load: async () => (await import("../cases/cases-decide.ts")).casesState,
   },
   {
+    words: ["cases", "unstate"],
+    result: forms.caseUnstated,
+    takes: `ID --reason FILE ${asOperator}`,
+    does: "Withdraws the statement of a denied request, for a reason that goes on record: the case can be stated anew.",
+    examples: ["phylax cases unstate 0123456789abcdef0123456789abcdef --reason reason.txt"],
+    load: async () => (await import("../cases/cases-decide.ts")).casesUnstate,
+  },
+  {
     words: ["data-set", "end"],
     result: forms.dataSetEnded,
     takes: `NAME --client ID --agreement ID --origin NAME ${asOperator}`,

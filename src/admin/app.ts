@@ -37,6 +37,7 @@ import {
   extendCaseVerb,
   listCasesVerb,
   stateCaseVerb,
+  unstateCaseVerb,
   voidCaseVerb,
 } from "./tasks/cases.ts";
 import { closeReviewVerb, listReviewsVerb } from "./tasks/review.ts";
@@ -147,6 +148,7 @@ export const adminVerbs = (ports: AdminPorts): readonly Verb[] => [
   acceptCaseVerb(ports.cases),
   denyCaseVerb(ports.cases),
   stateCaseVerb(ports.cases),
+  unstateCaseVerb(ports.cases),
   endDataSetVerb(ports.dataSets),
   listConsentsVerb(ports.consents),
   refileConsentsVerb(ports.consents),

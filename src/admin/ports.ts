@@ -113,6 +113,7 @@ export interface CaseTasks {
   accept(document: unknown, operator: string): Promise<Result<void, CaseDocumentProblem>>;
   deny(document: unknown, operator: string): Promise<Result<void, CaseDocumentProblem>>;
   state(document: unknown, operator: string): Promise<Result<void, CaseDocumentProblem>>;
+  unstate(document: unknown, operator: string): Promise<Result<void, CaseDocumentProblem>>;
 }
 
 /** The data sets of recipients (45 CFR 164.514(c)). */

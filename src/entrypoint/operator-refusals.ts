@@ -163,13 +163,13 @@ export const operatorRefusals = {
     "No write through the gateway has linked an amendment to this request. Write a Provenance that names the request as an entity, then accept.",
   ),
   case_not_unconfirmed: unprocessable(
-    "There is no unconfirmed case of this id: only a case of which the server did not say where its request is. Check the list of cases.",
+    "There is no unconfirmed case of this id: only a case of which the server did not say where its request is, ten minutes after its receipt. Check the list of cases.",
   ),
   case_not_denied: unprocessable(
     "There is no denied case of this id: a statement follows a denial (45 CFR 164.526(d)). Check the id in the list of all cases.",
   ),
   case_stated: unprocessable(
-    "This case has a statement, and a case has one. Read the case to see what follows its rows.",
+    "This case has a statement, and a case has one. Read the case to see what follows its rows, repeat an unfinished statement as it was, or withdraw the statement by unstate.",
   ),
   case_rows_unnamed: unprocessable(
     "The request names no row of the record. Name the disputed rows as TYPE/ID in rows.",

@@ -81,6 +81,12 @@ export const caseStatement = z
     path: ["statement"],
   });
 
+/** The end of a statement that was filed in error. */
+export const caseUnstatement = z.strictObject({
+  case: caseId,
+  why: z.string().trim().min(1).max(1_000).meta({ description: "The reason, for the record." }),
+});
+
 // 164.526(b)(2): days after the receipt, and the single extension.
 const [daysToAct, daysOfExtension] = [60, 30];
 

@@ -133,6 +133,7 @@ const changing: Readonly<Record<string, "may open access" | "opens nothing" | "i
     "deny-case": "opens nothing",
     "end-data-set": "opens nothing",
     "state-case": "opens nothing",
+    "unstate-case": "opens nothing",
     "refile-consents": "opens nothing",
   };
 

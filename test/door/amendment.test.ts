@@ -337,6 +337,8 @@ test("an unconfirmed case is confirmed with its request, or voided", async ({ ex
   answer = undefined;
   const [first, second] = (await listed()).filter(({ id }) => !before.some((each) => each.id === id));
   const [one, other] = [first?.id ?? "", second?.id ?? ""];
+  expect(await run("void", other), "its request may be under way").toMatchObject({ code: 2 });
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 600_000 });
   expect(await run("confirm", one, "--request", "Patient/amara")).toMatchObject({ code: 2 });
   expect(await run("confirm", one, "--request", "Communication/found")).toMatchObject({ code: 0 });
   expect((await run("show", one)).out).toContain("main/Communication/found of main/Patient/amara: open");
@@ -612,20 +614,35 @@ test("a request and its denial follow rows as a whole, by a sentence that tells 
     error: expect.stringContaining("denied case"),
   });
   expect(await run("state", id)).toMatchObject({ code: 2, error: expect.stringContaining("names no row") });
-  expect(await run("state", id, "--row", "Observation/other")).toMatchObject({ code: 0 });
-  await vi.waitFor(
-    async () => {
-      const { text } = await ask("partner", "Observation/other");
-      expect(JSON.parse(text).extension?.[0].extension).toEqual([
-        {
-          url: "summary",
-          valueString: "The patient asked for an amendment of this information, and the request was denied.",
-        },
-        { url: "request", valueReference: { reference: place } },
-      ]);
+  const reason = join(files, "unstate.txt");
+  writeFileSync(reason, "It names the wrong member.");
+  expect(await run("unstate", open.id, "--reason", reason), "not denied").toMatchObject({ code: 2 });
+  expect(await run("state", id, "--row", "Observation/other", "--element", "code")).toMatchObject({
+    code: 0,
+  });
+  expect(await run("unstate", id), "without a reason").toMatchObject({ code: 2 });
+  expect(await run("unstate", id, "--reason", reason)).toMatchObject({ code: 0 });
+  expect(await run("state", id, "--row", "Observation/other"), "anew").toMatchObject({ code: 0 });
+  const following = async (expected: unknown) =>
+    await vi.waitFor(
+      async () => {
+        const { text } = await ask("partner", "Observation/other");
+        expect(JSON.parse(text).extension?.[0].extension).toEqual(expected);
+      },
+      { timeout: 12_000, interval: 250 },
+    );
+  await following([
+    {
+      url: "summary",
+      valueString: "The patient asked for an amendment of this information, and the request was denied.",
     },
-    { timeout: 12_000, interval: 250 },
-  );
+    { url: "request", valueReference: { reference: place } },
+  ]);
+  for (const again of [false, true])
+    expect([again, await run("unstate", id, "--reason", reason)]).toMatchObject([again, { code: 0 }]);
+  await following(undefined);
+  const acts = (await phylax.records()).filter(({ event }) => event.what?.interaction === "unstate-case");
+  expect(JSON.stringify(acts), "the reason is on record").toContain("It names the wrong member.");
 }, 30_000);
 
 test("a client has twenty open cases of a patient: a further request is refused for good, and another client's is not", async ({

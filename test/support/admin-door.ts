@@ -57,6 +57,7 @@ export const nobodySignsIn = {
     accept: () => Promise.resolve(err({ reason: "case_not_open", field: "case" })),
     deny: () => Promise.resolve(err({ reason: "case_not_open", field: "case" })),
     state: () => Promise.resolve(err({ reason: "case_not_denied", field: "case" })),
+    unstate: () => Promise.resolve(err({ reason: "case_not_denied", field: "case" })),
   },
   dataSets: { end: () => Promise.resolve(false) },
   restores: { restore: () => Promise.resolve(err({ reason: "restore_log_unknown" })) },

@@ -106,6 +106,7 @@ function open(env: OpsEnv): Hono {
       accept: (document, operator) => desks.cases.accept(document, operator),
       deny: (document, operator) => desks.cases.deny(document, operator),
       state: (document, operator) => desks.cases.state(document, operator),
+      unstate: (document, operator) => desks.cases.unstate(document, operator),
     },
     dataSets: { end: (dataSet) => desks.dataSets.end(dataSet) },
     accountings: { hold: (document) => desks.holds.hold(document) },

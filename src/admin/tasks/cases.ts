@@ -7,6 +7,7 @@ import {
   caseExtension,
   caseListing,
   caseStatement,
+  caseUnstatement,
   denialGrounds,
 } from "#registry/case-document";
 import { rejectedAt, type Verb } from "#admin/administer";
@@ -151,6 +152,21 @@ export const stateCaseVerb = (cases: CaseTasks): Verb => ({
   async act({ document, operator }) {
     const stated = await cases.state(document, operator.id);
     return stated.ok ? ok({ answer: { stated: true } }) : rejected(stated.error);
+  },
+});
+
+/** Withdraws what follows later disclosures of the disputed rows. */
+export const unstateCaseVerb = (cases: CaseTasks): Verb => ({
+  ...officers,
+  interaction: "unstate-case",
+  does: "Withdraws the statement of a denied case, with the reason in `why`: the case can be stated anew.",
+  document: caseUnstatement,
+  answer: z.object({ unstated: z.literal(true) }),
+  path: "api/cases/unstate",
+  changes: "repeatably",
+  async act({ document, operator }) {
+    const unstated = await cases.unstate(document, operator.id);
+    return unstated.ok ? ok({ answer: { unstated: true } }) : rejected(unstated.error);
   },
 });
 

@@ -3,7 +3,7 @@ import type * as z from "zod";
 import { instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { ConsentDesk } from "#platform/consents/consent-desk";
-import type { Statement } from "#policy/consent/consent";
+import type { ConsentRules, Statement } from "#policy/consent/consent";
 import {
   caseAcceptance,
   caseConfirmation,
@@ -11,6 +11,7 @@ import {
   caseExtension,
   caseListing,
   caseStatement,
+  caseUnstatement,
   dueDays,
   isOver,
 } from "#registry/case-document";
@@ -21,6 +22,7 @@ import {
   noteStatement,
   openCase,
   receiveCases,
+  removeStatement,
   settleCases,
   statementName,
   voidCase,
@@ -64,7 +66,7 @@ export class CaseOpening extends WorkerEntrypoint<CaseOpeningEnv> {
     return await receiveCases(this.env.REGISTRY, receipt, writes);
   }
 
-  /** Of a gateway of before {@link open}, which reads no answer, and sends nothing after a throw. */
+  /** An older gateway calls it. That gateway reads no answer, and sends nothing after a throw. */
   async receive(...asked: Parameters<CaseOpening["open"]>): Promise<void> {
     if ((await this.open(...asked)) !== undefined) throw new Error("too many open cases");
   }
@@ -89,7 +91,12 @@ export class CaseDesk extends WorkerEntrypoint<CaseDeskEnv> {
   async confirm(document: unknown): Promise<Result<void, CaseProblem>> {
     const read = caseConfirmation.safeParse(document);
     if (!read.success) return err(problemOf(read.error));
-    const isDone = await confirmCase(this.env.REGISTRY, read.data.case, read.data.request);
+    const isDone = await confirmCase(
+      this.env.REGISTRY,
+      read.data.case,
+      read.data.request,
+      instant(Date.now()),
+    );
     return isDone ? ok(undefined) : refused("case_not_unconfirmed");
   }
 
@@ -97,7 +104,7 @@ export class CaseDesk extends WorkerEntrypoint<CaseDeskEnv> {
   async void(document: unknown): Promise<Result<void, CaseProblem>> {
     const read = caseAcceptance.safeParse(document);
     if (!read.success) return err(problemOf(read.error));
-    const isDone = await voidCase(this.env.REGISTRY, read.data.case);
+    const isDone = await voidCase(this.env.REGISTRY, read.data.case, instant(Date.now()));
     return isDone ? ok(undefined) : refused("case_not_unconfirmed");
   }
 
@@ -145,10 +152,9 @@ export class CaseDesk extends WorkerEntrypoint<CaseDeskEnv> {
     if (found.statedAt !== null) return refused("case_stated");
     const rows = read.data.rows.length > 0 ? read.data.rows : (found.disputed ?? []);
     if (rows.length === 0) return refused("case_rows_unnamed");
-    const { origin, patient, resource } = found;
     const messages = {
       statement: disagreement,
-      request: disagreement ? undefined : resource,
+      request: disagreement ? undefined : found.resource,
       denial,
       rebuttal,
     };
@@ -161,20 +167,37 @@ export class CaseDesk extends WorkerEntrypoint<CaseDeskEnv> {
         reference ? [{ role, reference }] : [],
       ),
     };
+    // Two officers file no two statements, and no case has the time of a statement that does not follow.
+    const step = { statedAt: null, statedBy: operator, statement };
+    if (!(await noteStatement(this.env.REGISTRY, id, step))) return refused("case_stated");
+    await this.#file(found, { isActive: true, readings: [], statement }, operator);
+    const done = await noteStatement(this.env.REGISTRY, id, { ...step, statedAt: instant(Date.now()) });
+    return done ? ok(undefined) : refused("case_stated");
+  }
+
+  /** Withdraws the statement of a denied case, filed or unfinished: the case can be stated anew. */
+  async unstate(document: unknown, operator: string): Promise<Result<void, CaseProblem>> {
+    const read = caseUnstatement.safeParse(document);
+    if (!read.success) return err(problemOf(read.error));
+    const { case: id } = read.data;
+    const [found] = await listCases(this.env.REGISTRY, { state: "all", id });
+    if (found === undefined || found.denialLetter === null) return refused("case_not_denied");
+    if (found.statement === null) return ok(undefined);
+    await this.#file(found, { isActive: false, readings: [] }, operator);
+    await removeStatement(this.env.REGISTRY, id, found.statement);
+    return ok(undefined);
+  }
+
+  /** Files what stands for the statement of a case beside the Consents of its patient. */
+  async #file({ id, origin, patient }: CaseRow, rules: ConsentRules, operator: string): Promise<void> {
     const desk = new ConsentDesk(this.ctx, this.env);
     const [consent, patientId] = [statementName(id), patient.slice("Patient/".length)];
-    const content = { patient: patientId, rules: { isActive: true, readings: [], statement } };
-    const change = await desk.announce(origin, [consent], [patientId], {
-      client: operator,
-      authority: "registrar",
-    });
-    // The filing comes first: no case says that its statement follows while none does.
-    const filed = await desk.file(change, origin, [
-      { consent, content, mayPermit: false, filedBy: undefined },
-    ]);
+    const writer = { client: operator, authority: "registrar" } as const;
+    const change = await desk.announce(origin, [consent], [patientId], writer);
+    const content = { patient: patientId, rules };
+    const filing = { consent, content, mayPermit: false, filedBy: undefined };
+    const filed = await desk.file(change, origin, [filing]);
     if (filed === undefined) throw new Error("control: the statement took too long");
-    const step = { statedAt: instant(Date.now()), statedBy: operator, statement };
-    return (await noteStatement(this.env.REGISTRY, id, step)) ? ok(undefined) : refused("case_stated");
   }
 
   async #decide(

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
-import { and, asc, count, eq, inArray, isNotNull, isNull, notInArray, or, sql } from "drizzle-orm";
-import type { Instant } from "#kernel/clock";
+import { and, asc, count, eq, inArray, isNotNull, isNull, lte, notInArray, or, sql } from "drizzle-orm";
+import { instant, type Instant } from "#kernel/clock";
 import { drizzled, type RegistrySql } from "#platform/registry/registry-sql";
 import { cases } from "#platform/registry/schema";
+import type { Statement } from "#policy/consent/consent";
 import { casesPageMax } from "#registry/case-document";
 
 export type CaseRow = typeof cases.$inferSelect;
@@ -153,21 +154,38 @@ export const listCases = async (
     .limit(casesPageMax);
 };
 
-const isUnconfirmed = (id: string) => and(eq(cases.id, id), isNull(cases.decidedAt), isNull(cases.resource));
+// No request and its settling take longer: the case of a younger request may end by itself.
+const settledMilliseconds = 600_000;
+
+const isUnconfirmed = (id: string, at: Instant) =>
+  and(
+    eq(cases.id, id),
+    isNull(cases.decidedAt),
+    isNull(cases.resource),
+    lte(cases.receivedAt, instant(at - settledMilliseconds)),
+  );
 
 /** Says where the request of an unconfirmed case is stored. False: there is none of this id. */
-export async function confirmCase(registry: RegistrySql, id: string, resource: string): Promise<boolean> {
+export async function confirmCase(
+  registry: RegistrySql,
+  id: string,
+  resource: string,
+  at: Instant,
+): Promise<boolean> {
   const changed = await drizzled(registry)
     .update(cases)
     .set({ resource })
-    .where(isUnconfirmed(id))
+    .where(isUnconfirmed(id, at))
     .returning({ id: cases.id });
   return changed.length > 0;
 }
 
 /** Deletes an unconfirmed case, whose request is not stored. False: there is none of this id. */
-export async function voidCase(registry: RegistrySql, id: string): Promise<boolean> {
-  const gone = await drizzled(registry).delete(cases).where(isUnconfirmed(id)).returning({ id: cases.id });
+export async function voidCase(registry: RegistrySql, id: string, at: Instant): Promise<boolean> {
+  const gone = await drizzled(registry)
+    .delete(cases)
+    .where(isUnconfirmed(id, at))
+    .returning({ id: cases.id });
   return gone.length > 0;
 }
 
@@ -180,7 +198,10 @@ export const openCase = async (registry: RegistrySql, id: string): Promise<CaseR
       .where(and(eq(cases.id, id), isNull(cases.decidedAt)))
   )[0];
 
-/** The ids under which the statements about these patients are filed: no FHIR server has a Consent of this id. */
+/**
+ * The ids under which statements about the patient may be filed, in force or withdrawn: no FHIR server has a Consent of
+ * this id.
+ */
 export async function statementsFiled(
   registry: RegistrySql,
   origin: string,
@@ -189,23 +210,42 @@ export async function statementsFiled(
   const found = await drizzled(registry)
     .select({ id: cases.id })
     .from(cases)
-    .where(and(eq(cases.origin, origin), eq(cases.patient, patient), isNotNull(cases.statedAt)));
+    .where(and(eq(cases.origin, origin), eq(cases.patient, patient), isNotNull(cases.denialLetter)));
   return found.map(({ id }) => statementName(id));
 }
 export const statementName = (id: string): string => `statement/${id}`;
 
-/** Notes the statement of a denied case, once. False: it has one. */
+type StatementStep = Pick<CaseRow, "statedAt" | "statedBy"> & { readonly statement: Statement };
+
+/**
+ * Notes the statement of a denied case: without a time before it is filed, with the time after. False: the case has
+ * a statement, or a different one begins. A repeat of the same statement finishes what a crash left.
+ */
 export async function noteStatement(
   registry: RegistrySql,
   id: string,
-  step: Pick<CaseRow, "statedAt" | "statedBy" | "statement">,
+  step: StatementStep,
 ): Promise<boolean> {
+  const isSame = eq(cases.statement, step.statement);
+  const isOwn = step.statedAt === null ? or(isNull(cases.statement), isSame) : isSame;
   const changed = await drizzled(registry)
     .update(cases)
     .set(step)
-    .where(and(eq(cases.id, id), isNull(cases.statedAt)))
+    .where(and(eq(cases.id, id), isNull(cases.statedAt), isOwn))
     .returning({ id: cases.id });
   return changed.length > 0;
+}
+
+/** Removes the statement of a case, after it is withdrawn. */
+export async function removeStatement(
+  registry: RegistrySql,
+  id: string,
+  statement: Statement,
+): Promise<void> {
+  await drizzled(registry)
+    .update(cases)
+    .set({ statedAt: null, statedBy: null, statement: null })
+    .where(and(eq(cases.id, id), eq(cases.statement, statement)));
 }
 
 type CaseStep = Partial<Omit<CaseRow, "id" | "receivedAt" | "requestId">>;

@@ -1,0 +1,71 @@
+import { test } from "vitest";
+import { instant } from "#kernel/clock";
+import {
+  changeCase,
+  confirmCase,
+  listCases,
+  noteStatement,
+  receiveCases,
+  removeStatement,
+  statementsFiled,
+  voidCase,
+} from "#platform/cases/case-rows";
+import type { RegistrySql } from "#platform/registry/registry-sql";
+import { SqliteD1 } from "../support/in-process/sqlite-d1.ts";
+
+const at = instant(1_700_000_000_000);
+const minute = 60_000;
+
+/** A registry with an open case. */
+async function opened() {
+  const registry = new SqliteD1() as unknown as RegistrySql;
+  const receipt = { requestId: "0".repeat(32), at, client: "app", origin: "main" };
+  const write = { patient: "Patient/1", of: [], rows: ["Observation/1"], index: 0, type: "Communication" };
+  await receiveCases(registry, receipt, [write]);
+  const caseNow = async () => {
+    const [row] = await listCases(registry, { state: "all" });
+    return row;
+  };
+  return { registry, caseNow, id: (await caseNow())?.id ?? "" };
+}
+
+test("an officer ends no case whose request may be under way", async ({ expect }) => {
+  const { registry, caseNow, id } = await opened();
+  const early = instant(at + 10 * minute - 1);
+  expect(await voidCase(registry, id, early)).toBe(false);
+  expect(await confirmCase(registry, id, "Communication/1", early)).toBe(false);
+  expect(await caseNow()).toMatchObject({ id, resource: null });
+  expect(await voidCase(registry, id, instant(at + 10 * minute))).toBe(true);
+});
+
+test("of two statements of a case the first is filed alone, and a repeat finishes what a crash left", async ({
+  expect,
+}) => {
+  const { registry, caseNow, id } = await opened();
+  await changeCase(registry, id, {
+    decidedAt: at,
+    decidedBy: "ada",
+    decision: "denied",
+    reasons: ["accurate-and-complete"],
+    denialLetter: "0".repeat(64),
+  });
+  const of = (summary: string, statedAt: typeof at | null) => {
+    const statement = { kind: "disagreement", rows: ["Observation/1"], summary, messages: [] } as const;
+    return { statedAt, statedBy: "ada", statement };
+  };
+  expect(await noteStatement(registry, id, of("one", null))).toBe(true);
+  expect(await noteStatement(registry, id, of("other", null)), "while the first is filed").toBe(false);
+  expect(await noteStatement(registry, id, of("other", at))).toBe(false);
+  expect(await noteStatement(registry, id, of("one", null)), "after a crash").toBe(true);
+  expect(await noteStatement(registry, id, of("one", at))).toBe(true);
+  expect(await noteStatement(registry, id, of("one", null)), "once").toBe(false);
+  expect(await caseNow()).toMatchObject(of("one", at));
+
+  await removeStatement(registry, id, of("one", at).statement);
+  expect(await caseNow()).toMatchObject({ statedAt: null, statement: null });
+  expect(
+    await statementsFiled(registry, "main", "Patient/1"),
+    "a withdrawn statement is refiled under a new key",
+  ).toEqual([`statement/${id}`]);
+  expect(await noteStatement(registry, id, of("other", null))).toBe(true);
+});
