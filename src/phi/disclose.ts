@@ -493,12 +493,12 @@ export class Discloser {
       (mode === "match" && !this.#rows.shows(resource, redacted.value.resource))
     )
       return undefined;
-    const { resource: shown, notice } = this.#marked(resource, redacted.value.resource);
+    const { resource: shown, notices } = this.#marked(resource, redacted.value.resource);
     const text = utf8(searchEntryText(this.#bases.public, { mode, type, id, resource: shown }));
     const links = this.grant.includes.map(({ source, paths }) =>
       source === type ? referredAt(shown, paths, this.#bases.public) : none,
     );
-    return { released: { ...redacted.value, type, id, text, notice }, shown, links };
+    return { released: { ...redacted.value, type, id, text, notices }, shown, links };
   }
 
   /** The part of a resource that leaves, with what the law attaches to it (42 CFR 2.32, 45 CFR 164.526(d)(5)). */
@@ -507,22 +507,17 @@ export class Discloser {
     shown: JsonObject,
   ): {
     readonly resource: JsonObject;
-    readonly notice?: string | undefined;
+    readonly notices: readonly string[] | undefined;
     readonly link?: string | undefined;
   } {
     const { origin, public: base } = this.#bases;
     const { part2Scope, statementsOn } = this.grant;
     const stated = withStatements(shown, statementsOn(this.#rows.factsOf(resource), origin));
     const link = stated === shown ? undefined : statementLink(stated, base);
-    const stating = link === undefined ? [] : [statementEntry];
     const scope = part2ScopeOf(part2Scope, resource, shown, (each) => this.#rows.factsOf(each), origin);
-    return scope === undefined
-      ? { resource: stated, link, notice: stating[0] }
-      : {
-          resource: withPart2Labels(stated, scope),
-          link,
-          notice: [part2Entry(scope), ...stating].join(","),
-        };
+    const stating = link === undefined ? undefined : [statementEntry];
+    const notices = scope === undefined ? stating : [part2Entry(scope), ...(stating ?? [])];
+    return { resource: scope === undefined ? stated : withPart2Labels(stated, scope), link, notices };
   }
 
   /**

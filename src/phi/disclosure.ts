@@ -114,8 +114,8 @@ export function concernedByBoth(one: ConcernedPatients, other: ConcernedPatients
 
 /** A resource that leaves, redacted and serialized, with the patients that it concerns. */
 export interface Released extends ConcernedPatients {
-  /** An entry that a searchset with this resource must have, as JSON. */
-  readonly notice?: string | undefined;
+  /** The entries that a searchset with this resource must have, as JSON. */
+  readonly notices?: readonly string[] | undefined;
   readonly type: string;
   readonly id: string;
   readonly text: Uint8Array;
@@ -243,9 +243,10 @@ export class Tally {
       }
       isFirst = false;
     }
-    const notices = new Set<string>();
-    if (isSearchset) for (const { notice } of entries) if (notice !== undefined) notices.add(notice);
-    for (const notice of notices) this.write(utf8(`,${notice}`));
+    const all = new Set<string>();
+    if (isSearchset)
+      for (const { notices } of entries) if (notices !== undefined) for (const each of notices) all.add(each);
+    for (const notice of all) this.write(utf8(`,${notice}`));
     this.write(utf8(after));
   }
 

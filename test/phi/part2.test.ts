@@ -45,7 +45,15 @@ const [record, plain] = [row("r", { meta: { security } }), row("p", {})];
 function granted(
   request: string,
   consents: readonly JsonObject[],
-  { part2 = true, referred }: { readonly part2?: boolean; readonly referred?: ReferredLabels } = {},
+  {
+    part2 = true,
+    referred,
+    disputed = [],
+  }: {
+    readonly part2?: boolean;
+    readonly referred?: ReferredLabels;
+    readonly disputed?: readonly string[];
+  } = {},
 ) {
   const scopes = parseScopes("system/*.rs");
   const [path = "", query = ""] = request.split("?");
@@ -68,7 +76,15 @@ function granted(
     filedAt: instant(0),
     mayPermit: true,
   }));
-  book.learn(["a"], new Map([["a", filed]]));
+  const statement = { kind: "request-and-denial", rows: disputed, messages: [] } as const;
+  const stated = {
+    digest: "digest-s",
+    rules: { isActive: true, readings: [], statement },
+    consent: "s",
+    filedAt: instant(0),
+    mayPermit: false,
+  };
+  book.learn(["a"], new Map([["a", disputed.length === 0 ? filed : [...filed, stated]]]));
   const compiled = compilePolicy(
     {
       ...policy(rule(["Observation", "Bundle"], "everything")),
@@ -100,8 +116,12 @@ function read(
   return json.ok && isObject(json.value) ? json.value : undefined;
 }
 
-function search(rows: readonly object[], consents: readonly JsonObject[], referred?: ReferredLabels): string {
-  const grant = granted("Observation?status=final", consents, referred && { referred });
+function search(
+  rows: readonly object[],
+  consents: readonly JsonObject[],
+  more: Parameters<typeof granted>[2] = {},
+): string {
+  const grant = granted("Observation?status=final", consents, more);
   if (grant.expects.kind !== "search") throw new Error("a test's own mistake");
   const page = new Page(grant, grant.expects, bases);
   for (const resource of rows) {
@@ -225,6 +245,21 @@ test("a searchset with such a record has the notice and the scope of the consent
   expect(without).not.toContain("42 CFR");
 });
 
+test("a page has each notice once, whichever rows bring it", ({ expect }) => {
+  const disputed = ["Observation/r", "Observation/p"];
+  const bundle = JSON.parse(search([record, plain], [tpo], { disputed })) as {
+    readonly entry: readonly { readonly resource: { readonly resourceType: string } }[];
+  };
+  expect(bundle.entry.map(({ resource }) => resource.resourceType)).toEqual([
+    "Observation",
+    "Observation",
+    "OperationOutcome",
+    "OperationOutcome",
+  ]);
+  expect(JSON.stringify(bundle.entry[2])).toContain("42 CFR part 2 prohibits");
+  expect(JSON.stringify(bundle.entry[3])).toContain("A patient disputes entries");
+});
+
 test("a row that refers to such a record leaves with the same labels, and states the Consent that permits it", ({
   expect,
 }) => {
@@ -232,10 +267,10 @@ test("a row that refers to such a record leaves with the same labels, and states
   const note = row("n", { encounter: { reference: "Encounter/e" } });
   const treatment = { purpose: [purpose("TREAT")] };
   const kindAlone = consent({ type: "permit", securityLabel: [sensitivity("SUD")], ...treatment });
-  const bundle = search([note], [kindAlone], referred);
+  const bundle = search([note], [kindAlone], { referred });
   expect(bundle).toContain("NORDSCLCD");
   expect(bundle).toContain("Consent digest-0 (provision)");
-  expect(search([plain, note], [], referred)).toBe(search([plain], [], referred));
+  expect(search([plain, note], [], { referred })).toBe(search([plain], [], { referred }));
 });
 
 test("a consent lets no such record leave without the elements of 42 CFR 2.31(a)", ({ expect }) => {
