@@ -1,3 +1,4 @@
+import type { CaseProblem } from "#registry/case-document";
 import type { ProofSink } from "#audit/ports";
 import type { DataSet } from "#deid/codes";
 import type { SuspensionProblem } from "#audit/accounting/suspension";
@@ -88,32 +89,16 @@ export interface ReviewTasks {
   close(document: unknown, operator: string): Promise<Result<void, ReviewDocumentProblem>>;
 }
 
-/** Why a document about cases is refused. */
-export type CaseDocumentProblem =
-  | { readonly reason: "case_malformed"; readonly field: string }
-  | {
-      readonly reason:
-        | "case_not_open"
-        | "case_extended"
-        | "case_time_over"
-        | "case_not_amended"
-        | "case_not_unconfirmed"
-        | "case_not_denied"
-        | "case_stated"
-        | "case_rows_unnamed";
-      readonly field: string;
-    };
-
 /** The requests for amendments (45 CFR 164.526). */
 export interface CaseTasks {
-  list(document: unknown): Promise<Result<readonly object[], CaseDocumentProblem>>;
-  confirm(document: unknown): Promise<Result<void, CaseDocumentProblem>>;
-  void(document: unknown): Promise<Result<void, CaseDocumentProblem>>;
-  extend(document: unknown, operator: string): Promise<Result<{ readonly due: string }, CaseDocumentProblem>>;
-  accept(document: unknown, operator: string): Promise<Result<void, CaseDocumentProblem>>;
-  deny(document: unknown, operator: string): Promise<Result<void, CaseDocumentProblem>>;
-  state(document: unknown, operator: string): Promise<Result<void, CaseDocumentProblem>>;
-  unstate(document: unknown, operator: string): Promise<Result<void, CaseDocumentProblem>>;
+  list(document: unknown): Promise<Result<readonly object[], CaseProblem>>;
+  confirm(document: unknown): Promise<Result<void, CaseProblem>>;
+  void(document: unknown): Promise<Result<void, CaseProblem>>;
+  extend(document: unknown, operator: string): Promise<Result<{ readonly due: string }, CaseProblem>>;
+  accept(document: unknown, operator: string): Promise<Result<void, CaseProblem>>;
+  deny(document: unknown, operator: string): Promise<Result<void, CaseProblem>>;
+  state(document: unknown, operator: string): Promise<Result<void, CaseProblem>>;
+  unstate(document: unknown, operator: string): Promise<Result<void, CaseProblem>>;
 }
 
 /** The data sets of recipients (45 CFR 164.514(c)). */

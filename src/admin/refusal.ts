@@ -1,3 +1,4 @@
+import type { CaseProblem } from "#registry/case-document";
 import { facesIn, type ExactFaces } from "#entrypoint/faces-of";
 import { operatorRefusals } from "#entrypoint/operator-refusals";
 import type { DenialProblem } from "#identity/denial-document";
@@ -5,12 +6,7 @@ import type { RegistryProblem } from "#registry/problem";
 import type { RestoreProblem } from "#ledger/restore";
 import type { SuspensionProblem } from "#audit/accounting/suspension";
 import type { OperatorKeyRefusal } from "./act-once.ts";
-import type {
-  CaseDocumentProblem,
-  ConsentQuestionProblem,
-  NotNarrowedReason,
-  ReviewDocumentProblem,
-} from "./ports.ts";
+import type { ConsentQuestionProblem, NotNarrowedReason, ReviewDocumentProblem } from "./ports.ts";
 import type { OperatorRefusal } from "./authenticate-operator.ts";
 import type { DocumentRefusal } from "./read-document.ts";
 
@@ -20,7 +16,7 @@ export type RejectionReason =
   | DenialProblem["reason"]
   | SuspensionProblem["reason"]
   | ReviewDocumentProblem["reason"]
-  | CaseDocumentProblem["reason"]
+  | CaseProblem["reason"]
   | ConsentQuestionProblem["reason"]
   | RestoreProblem["reason"]
   | "data_set_malformed"

@@ -14,7 +14,7 @@ export interface AskedCode {
  * The first parameter of a search that asks for a value which no row in a form shows, such as a code that R4's list
  * lacks. Such a code does not leave, so no search may find it. `undefined`: there is none.
  *
- * @param codes gets the codes with a system: one of a hospital's own system does not leave either.
+ * @param codes gets the codes with a system: a code of a hospital's own system does not leave either.
  */
 export function askedBeyondForm(
   { type, parameters, joins }: Criteria,
@@ -30,7 +30,7 @@ export function askedBeyondForm(
   return undefined;
 }
 
-/** A modifier asks for what a value is not, or for values above and below it. */
+/** A modifier asks for other values than the stated value, such as those above and below. */
 const isShown = (
   type: string,
   { definition, modifier, values }: SearchParameter,

@@ -1,7 +1,7 @@
 import { isPlainObject } from "./plain-object.ts";
 
 /*
- * Readers of values whose form is unknown: the claims of a token, a key, a stored text. The gateway loads them in each
+ * Readers of values of an unknown form: the claims of a token, a key, a stored text. The gateway loads them in each
  * isolate; schemas that are published as JSON Schema are zod's (ADR 129).
  */
 
@@ -80,7 +80,7 @@ export const arrayOf =
     return list;
   };
 
-/** An object whose names are free. */
+/** An object with free names. */
 export const recordOf =
   <T>(member: ValueShape<T>): ValueShape<Record<string, T>> =>
   (value) => {
@@ -128,7 +128,7 @@ export function strictObjectOf<const S extends Shapes>(shapes: S): ValueShape<Me
   };
 }
 
-/** An object whose form follows from one member. */
+/** An object with a form that follows from a single member. */
 export const variantOf =
   <T extends Shapes>(member: string, shapes: T): ValueShape<ShapedValue<T[keyof T]>> =>
   (value) => {

@@ -27,7 +27,7 @@ export const caseListing = z.strictObject({
 /** The single extension of a case, by a letter with the reason and the date (164.526(b)(2)(ii)). */
 export const caseExtension = z.strictObject({ case: caseId, letter });
 
-/** Where an officer found the request of an unconfirmed case at its server. */
+/** The place at its server where an officer found the request of an unconfirmed case. */
 export const caseConfirmation = z.strictObject({
   case: caseId,
   request: z.string().regex(/^(?:Communication|Task)\/[A-Za-z0-9.-]{1,64}$/u),
@@ -50,7 +50,7 @@ export const caseDenial = z.strictObject({
 const message = z.string().regex(/^Communication\/[A-Za-z0-9.-]{1,64}$/u);
 
 /**
- * What follows later disclosures of the disputed information after a denial (164.526(d)(5)). A summary leaves with
+ * The statement that follows later disclosures of the disputed information after a denial (164.526(d)(5)). A summary leaves with
  * the disputed members alone, and has no sign of a script.
  */
 export const caseStatement = z
@@ -103,3 +103,22 @@ export function dueDays(
 
 /** True after the end of a calendar day. */
 export const isOver = (day: string, at: Instant): boolean => at >= Date.parse(day) + dayMilliseconds;
+
+/**
+ * Why a document about cases is refused: the name of its first bad field; or the case is not open, was extended
+ * before, is past the time to extend it, or has no amendment.
+ */
+export type CaseProblem =
+  | { readonly reason: "case_malformed"; readonly field: string }
+  | {
+      readonly reason:
+        | "case_not_open"
+        | "case_extended"
+        | "case_time_over"
+        | "case_not_amended"
+        | "case_not_unconfirmed"
+        | "case_not_denied"
+        | "case_stated"
+        | "case_rows_unnamed";
+      readonly field: "case";
+    };

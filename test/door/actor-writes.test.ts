@@ -18,7 +18,7 @@ const identified = (resourceType: string, name: string) => ({
 
 interface Actor {
   readonly row: { readonly resourceType: string; readonly id: string };
-  /** A member by which the resource says who is meant, and a value that means somebody else. */
+  /** A member by which the resource says who is meant, and a value that means a different person. */
   readonly widened: readonly [member: string, value: unknown];
   readonly harmless: readonly [member: string, value: unknown];
 }
@@ -58,7 +58,7 @@ const actors: readonly Actor[] = [
   { row: identified("Organization", "o"), widened: ["identifier", npi("w")], harmless: ["name", "Lab"] },
   { row: identified("Device", "d"), widened: ["identifier", npi("w")], harmless: ["lotNumber", "7"] },
 ];
-/** A care team is what the starter policy for treatment may write. */
+/** The starter policy for treatment may write a care team. */
 const counted = lane === "fast" ? actors.slice(0, 1) : actors;
 const types = actors.map(({ row }) => row.resourceType);
 
@@ -121,7 +121,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => phylax.close());
 
-/** Every way by which a client changes a resource: what it sends, and where. */
+/** Every way by which a client changes a resource, with its request. */
 function waysTo({ row }: Actor, [member, value]: Actor["widened"]): readonly (readonly [string, Sending])[] {
   const { resourceType: type, id } = row;
   const place = `${type}/${id}`;

@@ -9,9 +9,10 @@ import {
   caseStatement,
   caseUnstatement,
   denialGrounds,
+  type CaseProblem,
 } from "#registry/case-document";
 import { rejectedAt, type Verb } from "#admin/administer";
-import type { CaseDocumentProblem, CaseTasks } from "#admin/ports";
+import type { CaseTasks } from "#admin/ports";
 
 const moment = z.int().nullable();
 const word = z.string().nullable();
@@ -170,9 +171,9 @@ export const unstateCaseVerb = (cases: CaseTasks): Verb => ({
   },
 });
 
-const rejected = ({ reason, field }: CaseDocumentProblem) => rejectedAt(field, reason, details[reason]);
+const rejected = ({ reason, field }: CaseProblem) => rejectedAt(field, reason, details[reason]);
 
-const details: Readonly<Record<CaseDocumentProblem["reason"], string>> = {
+const details: Readonly<Record<CaseProblem["reason"], string>> = {
   case_malformed: "is missing or malformed",
   case_not_open: "is not the id of an open case",
   case_extended: "was extended before",

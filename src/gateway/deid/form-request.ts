@@ -1,6 +1,6 @@
 import { askedBeyondForm, type AskedCode } from "#deid/asked-values";
-import type { Interaction } from "#fhir/interaction";
 import type { Search } from "#fhir/search/search";
+import type { CodedInteraction } from "#gateway/facts/coded-question";
 import type { Principal } from "#identity/principal";
 import type { Instant } from "#kernel/clock";
 import type { PolicyForm } from "#policy/schema";
@@ -27,7 +27,7 @@ export function mayAnswerAt(
 
 /**
  * Answers whether a token may be used under a form: its conditions are those of the grant. A condition that the client
- * adds, or a patient of the token, is compared with what a row has before the form: an original id would find its code.
+ * adds, or a patient of the token, is compared with a row as it is before the form: an original id would find its code.
  */
 export function areScopesOfGrant({
   scopes,
@@ -41,17 +41,17 @@ export function areScopesOfGrant({
 }
 
 /**
- * What a question asks for that a form has no answer to; undefined: nothing. The names of parameters are the policy's
+ * The part of a question that a form has no answer to; undefined: there is none. The names of parameters are the policy's
  * lists, which publishing holds to the table of fates.
  *
  * @param codes gets the codes whose system has to be a public one.
  */
-export function beyondForm(interaction: Interaction, codes: AskedCode[]): string | undefined {
+export function beyondForm(interaction: CodedInteraction, codes: AskedCode[]): string | undefined {
   switch (interaction.kind) {
     case "capabilities":
       return undefined;
     case "read":
-      // One half of a row, and then the other, would tell together what neither tells alone.
+      // Two parts of a row may tell together what no part tells alone.
       return partOf(interaction);
     case "search":
       return partOf(interaction) ?? ofSearch(interaction, codes);
@@ -67,21 +67,6 @@ export function beyondForm(interaction: Interaction, codes: AskedCode[]): string
       }
       return undefined;
     }
-    case "vread":
-    case "history":
-    case "batch":
-    case "create":
-    case "update":
-    case "patch":
-    case "delete":
-    case "conditional-update":
-    case "conditional-patch":
-    case "conditional-delete":
-    case "validate":
-    case "disclosures":
-    case "fileConsent":
-    case "revokeConsent":
-      return interaction.kind;
   }
 }
 

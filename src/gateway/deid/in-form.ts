@@ -5,7 +5,7 @@ import type { Disclosure } from "#phi/disclosure";
 import type { PolicyForm } from "#policy/schema";
 import type { Principal } from "#identity/principal";
 import type { Instant } from "#kernel/clock";
-import { meantBy } from "#gateway/facts/coded-question";
+import { isCoded, meantBy } from "#gateway/facts/coded-question";
 import { refused, type Outcome } from "#gateway/outcome";
 import { areScopesOfGrant, beyondForm, mayAnswerAt } from "./form-request.ts";
 import type { DataSetPorts } from "./ports.ts";
@@ -35,6 +35,7 @@ export async function inForm(
 ): Promise<Outcome> {
   const { form, who, origin, at } = caller;
   if (!mayAnswerAt(form, who, at)) return refused({ reason: "form_not_in_force" });
+  if (!isCoded(interaction)) return refused({ reason: "form_excludes", what: interaction.kind });
   if (!areScopesOfGrant(who)) return refused({ reason: "form_excludes", what: "scope" });
   const codes: AskedCode[] = [];
   const what =
@@ -44,12 +45,7 @@ export async function inForm(
   const name = nameInForm(kind, form.dataSet);
   const dataSet = { client: who.client.id, agreement: who.agreement, origin, name };
   const meant = await meantBy(interaction, ports.codesOf(dataSet), ports.newId);
-  if (!meant.ok)
-    return refused(
-      meant.error.reason === "data_set_ended"
-        ? { reason: "form_not_in_force" }
-        : { reason: "form_excludes", what: interaction.kind },
-    );
+  if (!meant.ok) return refused({ reason: "form_not_in_force" });
   const outcome = await answer(meant.value);
   switch (outcome.kind) {
     case "refused":

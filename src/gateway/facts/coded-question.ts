@@ -2,10 +2,28 @@ import type { Codes, DataSetEnded } from "#deid/codes";
 import type { Interaction } from "#fhir/interaction";
 import { isResourceType } from "#fhir/r4/elements";
 import { renamedParameter, renamedSearch, type Rename } from "#fhir/search/renamed";
-import { err, ok, type Result } from "#kernel/result";
+import { ok, type Result } from "#kernel/result";
 
-/** `not_read_in_form`: an interaction of this kind names rows in a way that no code can stand for. */
-export type CodedQuestionRefusal = DataSetEnded | { readonly reason: "not_read_in_form" };
+/**
+ * The interactions that a form has an answer to. Versions and histories tell times; the rest writes, or names rows in a way
+ * that no code can stand for.
+ */
+export type CodedInteraction = Extract<
+  Interaction,
+  { readonly kind: "capabilities" | "read" | "search" | "lastn" | "everything" }
+>;
+
+const kinds: ReadonlySet<string> = new Set<CodedInteraction["kind"]>([
+  "capabilities",
+  "read",
+  "search",
+  "lastn",
+  "everything",
+]);
+
+/** Answers whether a form has an answer to an interaction of this kind. */
+export const isCoded = (interaction: Interaction): interaction is CodedInteraction =>
+  kinds.has(interaction.kind);
 
 /**
  * The question that a reader of a data set means: each code in it becomes the id of its row, by a single look-up. Any
@@ -15,16 +33,16 @@ export type CodedQuestionRefusal = DataSetEnded | { readonly reason: "not_read_i
  * @param newId 128 random bits as text.
  */
 export async function meantBy(
-  interaction: Interaction,
+  interaction: CodedInteraction,
   codes: Codes,
   newId: () => string,
-): Promise<Result<Interaction, CodedQuestionRefusal>> {
+): Promise<Result<CodedInteraction, DataSetEnded>> {
   const texts = new Set<string>();
   const note: Rename = (id) => {
     texts.add(id);
     return { id };
   };
-  if (renamed(interaction, note) === undefined) return err({ reason: "not_read_in_form" });
+  renamed(interaction, note);
   if (texts.size === 0) return ok(interaction);
   const names = await codes.namesOf([...texts]);
   if (!names.ok) return names;
@@ -36,11 +54,10 @@ export async function meantBy(
     nowhere.set(text, absent);
     return { id: absent };
   });
-  return meant === undefined ? err({ reason: "not_read_in_form" }) : ok(meant);
+  return ok(meant);
 }
 
-/** Undefined for an interaction that a reader of a data set may not ask for. */
-function renamed(interaction: Interaction, rename: Rename): Interaction | undefined {
+function renamed(interaction: CodedInteraction, rename: Rename): CodedInteraction {
   const one = (type: string, id: string) => rename(id, new Set([type])).id;
   switch (interaction.kind) {
     case "read":
@@ -62,20 +79,5 @@ function renamed(interaction: Interaction, rename: Rename): Interaction | undefi
     }
     case "capabilities":
       return interaction;
-    case "vread":
-    case "history":
-    case "disclosures":
-    case "validate":
-    case "create":
-    case "update":
-    case "patch":
-    case "delete":
-    case "conditional-update":
-    case "conditional-patch":
-    case "conditional-delete":
-    case "fileConsent":
-    case "revokeConsent":
-    case "batch":
-      return undefined;
   }
 }

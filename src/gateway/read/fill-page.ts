@@ -135,7 +135,9 @@ async function fillFrom<P extends Fillable>(
       longest = Math.floor(rows.matches / 2);
       at = placeAt(shorter, rows.decided ?? at.after, at.seen);
       if (pages < originPagesMax) continue;
-      return rows.stage === "before" ? read : ok({ page, next: at });
+      // Included entries stand behind the rows, and were not read.
+      const hasIncluded = /(?:^|&)_(?:rev)?include/u.test(first.ask.query);
+      return rows.stage === "before" || hasIncluded ? read : ok({ page, next: at });
     }
     const unsettled = await rows.settleIncluded(origin);
     if (unsettled !== undefined) return err(unsettled);

@@ -14,6 +14,7 @@ import {
   caseUnstatement,
   dueDays,
   isOver,
+  type CaseProblem,
 } from "#registry/case-document";
 import {
   changeCase,
@@ -34,25 +35,6 @@ interface CaseOpeningEnv {
   readonly REGISTRY: D1Database;
 }
 type CaseDeskEnv = ConstructorParameters<typeof ConsentDesk>[1];
-
-/**
- * Why a document about cases is refused: the name of its first bad field; or the case is not open, was extended
- * before, is past the time to extend it, or has no amendment.
- */
-export type CaseProblem =
-  | { readonly reason: "case_malformed"; readonly field: string }
-  | {
-      readonly reason:
-        | "case_not_open"
-        | "case_extended"
-        | "case_time_over"
-        | "case_not_amended"
-        | "case_not_unconfirmed"
-        | "case_not_denied"
-        | "case_stated"
-        | "case_rows_unnamed";
-      readonly field: "case";
-    };
 
 /** A case with the last day to act on it. */
 export type DueCase = CaseRow & { readonly due: string };

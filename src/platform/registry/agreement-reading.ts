@@ -3,7 +3,7 @@ import { and, eq } from "drizzle-orm";
 import { drizzled } from "./registry-sql.ts";
 import { agreements } from "./schema.ts";
 
-/** The ends of agreements, for `jobs`, which deletes what an ended agreement allowed. */
+/** The ends of agreements, for `jobs`, which deletes the codes of an ended agreement. */
 export class AgreementReading extends WorkerEntrypoint<{ readonly REGISTRY: D1Database }> {
   /** In milliseconds since 1970. Undefined: the client has no such agreement now. Throws D1's errors. */
   async endOf(client: string, agreement: string): Promise<number | undefined> {
