@@ -126,6 +126,13 @@ export interface FileTime {
   readonly milliseconds: number;
 }
 
+/** What vitest's JSON report leaves out (scripts/unreported.ts). */
+export interface UnreportedByVitest {
+  readonly times: readonly FileTime[];
+  /** The errors outside of tests, each with its stack. */
+  readonly errors: readonly string[];
+}
+
 const dearest = 10;
 
 /** The dearest files, a line each. */

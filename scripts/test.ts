@@ -6,7 +6,15 @@ import { cpus, loadavg, tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { endedChildrenMicros } from "../bench/process/cpu.ts";
 import { lane } from "../test/support/lane.ts";
-import { budgetLine, dearestFiles, lanes, refusalInCi, type FileTime, type Group } from "./lanes.ts";
+import {
+  budgetLine,
+  dearestFiles,
+  lanes,
+  refusalInCi,
+  type FileTime,
+  type Group,
+  type UnreportedByVitest,
+} from "./lanes.ts";
 import { machineFactor } from "./machine-factor.ts";
 
 const { minutes, minutesMax, parts } = lanes[lane];
@@ -21,15 +29,15 @@ interface VitestOptions {
   readonly minutesMax: number;
   /** A number of its own for each vitest that runs at the same time. */
   readonly group?: number;
-  /** The file for scripts/file-times-reporter.ts. */
-  readonly fileTimes?: string;
+  /** The file for scripts/unreported.ts. */
+  readonly unreported?: string;
 }
 
 function vitest(args: readonly string[], options: VitestOptions): Promise<Run> {
-  const { isShown, group = 0, fileTimes = "" } = options;
+  const { isShown, group = 0, unreported = "" } = options;
   const child = spawn(process.execPath, ["node_modules/vitest/vitest.mjs", "run", ...args], {
     stdio: ["ignore", isShown ? "inherit" : "pipe", isShown ? "inherit" : "pipe"],
-    env: { ...process.env, PHYLAX_TEST_GROUP: String(group), PHYLAX_FILE_TIMES: fileTimes },
+    env: { ...process.env, PHYLAX_TEST_GROUP: String(group), PHYLAX_UNREPORTED: unreported },
   });
   // and waits for the child
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => child.kill(signal));
@@ -63,6 +71,9 @@ interface Report {
 // The seed of a property, its counterexample and the error behind it stand in the first lines.
 const errorLinesMax = 14;
 
+const failure = (of: string, error: string): string =>
+  [`  ${of}`, ...error.split("\n", errorLinesMax).map((line) => `    ${line.slice(0, 300)}`)].join("\n");
+
 /** Each failed test, and each file that did not load, with the first lines of its error. */
 function failures(report: string): readonly string[] {
   if (!existsSync(report)) return ["vitest ended without a report"];
@@ -76,9 +87,7 @@ function failures(report: string): readonly string[] {
         error: failureMessages[0],
       }));
     if (assertionResults.length === 0 && message !== "") failed.push({ of: file, error: message });
-    return failed.map(({ of, error = "" }) =>
-      [`  ${of}`, ...error.split("\n", errorLinesMax).map((line) => `    ${line.slice(0, 300)}`)].join("\n"),
-    );
+    return failed.map(({ of, error = "" }) => failure(of, error));
   });
 }
 
@@ -92,10 +101,10 @@ interface Ended {
 async function run(groups: readonly Group[], limit: number): Promise<Ended> {
   const reports = mkdtempSync(join(tmpdir(), "phylax-reports-"));
   const reportOf = (index: number) => join(reports, `${index}.json`);
-  const timesOf = (index: number) => join(reports, `${index}-times.json`);
+  const unreportedOf = (index: number) => join(reports, `${index}-unreported.json`);
   const ended = await Promise.all(
     groups.map(({ projects, folders = [] }, index) => {
-      const reporters = ["default", "json", join(import.meta.dirname, "file-times-reporter.ts")];
+      const reporters = ["default", "json", join(import.meta.dirname, "unreported.ts")];
       return vitest(
         [
           ...projects.flatMap((project) => ["--project", project]),
@@ -108,18 +117,25 @@ async function run(groups: readonly Group[], limit: number): Promise<Ended> {
           isShown: index === groups.length - 1,
           minutesMax: limit,
           group: index,
-          fileTimes: timesOf(index),
+          unreported: unreportedOf(index),
         },
       );
     }),
   );
   for (const { output } of ended) process.stdout.write(output); // empty for a run with shown output
+  const unreported = ended.map((_, index): UnreportedByVitest => {
+    const file = unreportedOf(index);
+    return existsSync(file)
+      ? (JSON.parse(readFileSync(file, "utf8")) as UnreportedByVitest)
+      : { times: [], errors: [] };
+  });
   const result = {
     code: Math.max(...ended.map(({ code }) => code)),
-    failures: ended.flatMap(({ code }, index) => (code === 0 ? [] : failures(reportOf(index)))),
-    times: ended.flatMap((_, index) =>
-      existsSync(timesOf(index)) ? (JSON.parse(readFileSync(timesOf(index), "utf8")) as FileTime[]) : [],
-    ),
+    failures: [
+      ...ended.flatMap(({ code }, index) => (code === 0 ? [] : failures(reportOf(index)))),
+      ...unreported.flatMap(({ errors }) => errors.map((error) => failure("outside of any test", error))),
+    ],
+    times: unreported.flatMap(({ times }) => times),
   };
   rmSync(reports, { recursive: true });
   return result;
