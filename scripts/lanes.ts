@@ -126,7 +126,7 @@ export interface FileTime {
   readonly milliseconds: number;
 }
 
-/** What vitest's JSON report leaves out (scripts/unreported.ts). */
+/** The parts of a run that vitest's JSON report leaves out (scripts/unreported.ts). */
 export interface UnreportedByVitest {
   readonly times: readonly FileTime[];
   /** The errors outside of tests, each with its stack. */
