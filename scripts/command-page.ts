@@ -9,7 +9,7 @@ const docs = join(import.meta.dirname, "../docs");
 
 const introduction = `# The command
 
-For operators, auditors and writers of scripts: every verb of \`phylax\`, its options and an example. This page is written by \`npm run generate\` from \`cli/commands/commands.ts\` and \`cli/commands/option-texts.ts\`.
+For operators, auditors and writers of scripts: every verb of \`phylax\` and its options; \`--help\` has examples. This page is written by \`npm run generate\` from \`cli/commands/commands.ts\` and \`cli/commands/option-texts.ts\`.
 
 \`phylax\` is a file of this repository: \`npx --no phylax\` runs it in the repository's folder, and \`--no\` keeps npx from downloading a stranger's package of the same name. Without \`--profile\` a command calls the sandbox of the current folder ([deploy.md](deploy.md), step 6, makes a profile).
 
@@ -72,7 +72,6 @@ function sectionOf(command: Command): string {
     command.does,
     fenced("text", shortUsageOf(command)),
     ...(own.length === 0 ? [] : [asList(own)]),
-    fenced("sh", `npx --no ${command.examples[0] ?? nameOf(command)}`),
   ].join("\n\n");
 }
 
