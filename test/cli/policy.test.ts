@@ -14,25 +14,19 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const phylax = (...args: readonly string[]) => phylaxIn(folder, ...args);
 const put = (name: string, body: unknown) => writeFileSync(join(folder, name), JSON.stringify(body));
 
-/** The first JSON object of a page that begins with this member. */
-const jsonIn = (text: string, member: string): unknown =>
-  JSON.parse(
-    new RegExp(`\`\`\`json\\n(?<body>\\{\\n {2}"${member}"[\\s\\S]*?)\`\`\``, "u").exec(text)?.groups?.[
-      "body"
-    ] ?? "",
-  );
-
 interface Example {
   rules: { show: string[]; examples: { resource: unknown }[] }[];
 }
-const policy = jsonIn(page, "format") as Example;
+const policy = JSON.parse(
+  /```json\n(?<body>\{\n {2}"format"[\s\S]*?)```/u.exec(page)?.groups?.["body"] ?? "",
+) as Example;
 put("member-identity.json", policy);
 put("narrower.json", {
   ...policy,
   rules: policy.rules.map((rule) => ({ ...rule, show: rule.show.filter((path) => path !== "birthDate") })),
 });
 put("member.json", policy.rules[0]?.examples[0]?.resource);
-put("registry.json", jsonIn(readFileSync(join(root, "docs/registry.md"), "utf8"), "\\$schema"));
+put("registry.json", JSON.parse(readFileSync(join(root, "examples/registry.json"), "utf8")));
 
 const commands = [
   ...page.matchAll(/```console\n\$ npx --no phylax (?<line>.*)\n(?<printed>[\s\S]*?)```/gu),

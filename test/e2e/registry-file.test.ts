@@ -1,6 +1,5 @@
 import type { AppliedRegistry } from "#platform/revocation/object/revocations";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, test } from "vitest";
 import type { RegistryProblem } from "#registry/problem";
@@ -26,26 +25,19 @@ interface Desk {
   apply(document: unknown, mode?: "add" | "replace"): Promise<Result<AppliedRegistry, RegistryProblem>>;
 }
 
-const page = readFileSync(join(import.meta.dirname, "../../docs/registry.md"), "utf8");
-const shown = /```json\n(?<body>[\s\S]*?)```/u.exec(page)?.groups?.["body"] ?? "";
-const folder = mkdtempSync(join(tmpdir(), "phylax-registry-file-"));
+const example = join(import.meta.dirname, "../../examples/registry.json");
 let phylax: TestStack;
 let certificate: CertificateFiles;
 let desk: Desk;
 const issuer = await outsider("https://login.example", "phylax");
 beforeAll(async () => {
-  // The whole file of docs/registry.md, unchanged.
-  writeFileSync(join(folder, "registry.json"), shown);
-  phylax = await startTestStack({ registry: join(folder, "registry.json") });
+  phylax = await startTestStack({ registry: example });
   certificate = await certificateFor(phylax, "file-app");
   ({ REGISTRY_DESK: desk } = await phylax.stack.runtime.miniflare.getBindings<{ REGISTRY_DESK: Desk }>(
     "phylax-ops",
   ));
 }, 120_000);
-afterAll(async () => {
-  await phylax.close();
-  rmSync(folder, { recursive: true });
-});
+afterAll(() => phylax.close());
 
 const file = (id = "file-app", externalClientId = "app") =>
   joined(
@@ -116,8 +108,8 @@ test("the same file again changes nothing, changed content clashes by its pointe
   await expect.poll(() => read("app-2"), patience).toBe(200);
 });
 
-test("the whole file of docs/registry.md was accepted unchanged, at the start", async ({ expect }) => {
-  expect(await desk.apply(JSON.parse(shown))).toEqual({
+test("examples/registry.json was accepted unchanged, at the start", async ({ expect }) => {
+  expect(await desk.apply(JSON.parse(readFileSync(example, "utf8")))).toEqual({
     ok: true,
     value: { counts: { added: 0, changed: 0 }, changes: [] },
   });
