@@ -1,16 +1,41 @@
-/** A map that holds only its newest entries. An entry that is set again is the newest. */
-export class Newest<Value> extends Map<string, Value> {
+/**
+ * A map that holds only its newest entries: so many, and of no more weight together. An entry that is set again is the
+ * newest.
+ */
+export class Newest<Value, Key = string> extends Map<Key, Value> {
   readonly #max: number;
+  readonly #weightMax: number;
+  readonly #weigh: (value: Value, key: Key) => number;
+  #weight = 0;
 
-  constructor(max: number) {
+  /** @param weigh for entries of unequal size, about their bytes. An entry has one weight until it is deleted. */
+  constructor(max: number, weightMax = Infinity, weigh: (value: Value, key: Key) => number = () => 0) {
     super();
     this.#max = max;
+    this.#weightMax = weightMax;
+    this.#weigh = weigh;
   }
 
-  override set(key: string, value: Value): this {
+  override set(key: Key, value: Value): this {
     this.delete(key);
-    if (this.size >= this.#max) this.delete(this.keys().next().value ?? "");
-    return super.set(key, value);
+    super.set(key, value);
+    this.#weight += this.#weigh(value, key);
+    for (const oldest of this.keys()) {
+      if (this.size <= this.#max && this.#weight <= this.#weightMax) break;
+      this.delete(oldest);
+    }
+    return this;
+  }
+
+  override delete(key: Key): boolean {
+    const value = this.get(key);
+    if (value !== undefined) this.#weight -= this.#weigh(value, key);
+    return super.delete(key);
+  }
+
+  override clear(): void {
+    super.clear();
+    this.#weight = 0;
   }
 }
 

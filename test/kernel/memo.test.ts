@@ -1,5 +1,6 @@
+import * as fc from "fast-check";
 import { test } from "vitest";
-import { memo } from "#kernel/memo";
+import { memo, Newest } from "#kernel/memo";
 
 test("a memoized answer is computed once, and only the newest answers are kept", ({ expect }) => {
   const made: string[] = [];
@@ -18,4 +19,36 @@ test("an exception is not memoized", ({ expect }) => {
   });
   for (const _ of [1, 2]) expect(() => failing("x")).toThrow("none");
   expect(times).toBe(2);
+});
+
+test("a cache holds its newest entries up to their number and their weight, whatever is set, replaced and deleted", ({
+  expect,
+}) => {
+  const [entries, weightMax] = [4, 10];
+  const key = fc.constantFrom("a", "b", "c", "d", "e", "f");
+  const step = fc.oneof(
+    fc.record({ do: fc.constant("set" as const), key, weight: fc.nat(12) }),
+    fc.record({ do: fc.constant("delete" as const), key }),
+    fc.record({ do: fc.constant("clear" as const) }),
+  );
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      const cache = new Newest<number>(entries, weightMax, (weight) => weight);
+      let twin: (readonly [key: string, weight: number])[] = [];
+      for (const each of steps) {
+        if (each.do !== "clear") twin = twin.filter(([known]) => known !== each.key);
+        if (each.do === "clear") {
+          cache.clear();
+          twin = [];
+        } else if (each.do === "delete") cache.delete(each.key);
+        else {
+          cache.set(each.key, each.weight);
+          twin.push([each.key, each.weight]);
+          while (twin.length > entries || twin.reduce((sum, [, weight]) => sum + weight, 0) > weightMax)
+            twin.shift();
+        }
+        expect([...cache]).toEqual(twin);
+      }
+    }),
+  );
 });

@@ -1,3 +1,4 @@
+import { Newest } from "#kernel/memo";
 import { compilePolicy, type CompiledPolicy } from "#policy/compile";
 import type { PolicyDocument } from "#policy/schema";
 
@@ -20,7 +21,7 @@ const policiesMax = 64; // a compiled policy is some hundred KB at most, and an 
 
 /** Compiles each policy once per isolate: a document never changes under its digest. */
 export function compiledPolicies(policies: GrantedPolicies): CompiledPolicies {
-  const compiled = new Map<string, CompiledPolicy>();
+  const compiled = new Newest<CompiledPolicy>(policiesMax);
   return {
     has: (digest) => compiled.has(digest),
     async byDigest(digest) {
@@ -29,8 +30,6 @@ export function compiledPolicies(policies: GrantedPolicies): CompiledPolicies {
       const granted = await policies.granted(digest);
       if (granted === undefined) return undefined;
       const policy = compilePolicy(granted, digest);
-      const [oldest] = compiled.keys();
-      if (compiled.size >= policiesMax && oldest !== undefined) compiled.delete(oldest);
       compiled.set(digest, policy);
       return policy;
     },

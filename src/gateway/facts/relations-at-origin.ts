@@ -4,6 +4,7 @@ import type { FhirQuestion } from "#fhir/ports";
 import { parseReference, type Reference, type FhirBase } from "#fhir/r4/reference";
 import type { Principal } from "#identity/principal";
 import { ageAt, instant, type Instant } from "#kernel/clock";
+import { Newest } from "#kernel/memo";
 import { err, ok, type Result } from "#kernel/result";
 import { residenceFacts } from "#residence/row-residences";
 import { RelatedPatients } from "#fhir/r4/related-patients";
@@ -23,7 +24,8 @@ const [idsMax, namedMax] = [100, 500];
 
 /** How long an isolate remembers a relation. The end of a relation at the origin counts within this time. */
 const rememberedMillis = 10_000;
-const usersRememberedMax = 1_000;
+// Users, and ids of their patients, some 12 MB.
+const [usersRememberedMax, idsRememberedMax] = [1_000, 100_000];
 
 /** The elements that decide a relation; the address is for the record. */
 const elements = {
@@ -53,6 +55,8 @@ interface Remembered<T> {
 /** What is remembered of a user. */
 class KnownOfUser {
   usedAt = instant(0);
+  /** The ids that it had when it was last used. */
+  ids = 0;
   standing: Remembered<Standing> | undefined;
   list: Remembered<ReadonlySet<string> | "too many"> | undefined;
   /** By the id of a patient whom a question named; what a row named is not remembered. */
@@ -62,16 +66,18 @@ class KnownOfUser {
 /** The relations that an isolate remembers. Settled data: no request waits for a further request. */
 export class RememberedRelations {
   /** By origin, user and the relations of the policy. */
-  readonly #users = new Map<string, KnownOfUser>();
+  readonly #users = new Newest<KnownOfUser>(usersRememberedMax, idsRememberedMax, ({ ids }) => ids);
 
   of(key: string, at: Instant): KnownOfUser {
     const known = this.#users.get(key) ?? new KnownOfUser();
     this.#users.delete(key);
-    this.#users.set(key, known);
     known.usedAt = at;
+    const lists = [known.standing?.value.patients, known.list?.value, known.named];
+    known.ids = lists.reduce((sum, list) => sum + (typeof list === "object" ? list.size : 0), 0);
+    this.#users.set(key, known);
     // The users stand in the order of their use. A list of thousands of patients stays no longer than it counts.
     for (const [user, { usedAt }] of this.#users) {
-      if (ageAt(usedAt, at) < rememberedMillis && this.#users.size <= usersRememberedMax) break;
+      if (ageAt(usedAt, at) < rememberedMillis) break;
       this.#users.delete(user);
     }
     return known;

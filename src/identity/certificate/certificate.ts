@@ -1,4 +1,5 @@
 import { instant, type Instant } from "#kernel/clock";
+import { Newest } from "#kernel/memo";
 import { err, ok, type Result } from "#kernel/result";
 import { toBase64url } from "#kernel/encoded";
 import { decodeBase64 } from "#identity/jose/base64url";
@@ -81,20 +82,22 @@ export async function readAnyCertificate(
   const x5t = toBase64url(new Uint8Array(await crypto.subtle.digest("SHA-256", der)));
   if (voucher.kind === "itself") return ok({ x5t, voucher });
   const verified = Object.freeze({ x5t, voucher: Object.freeze(voucher) });
-  if (verifiedCertificates.size >= verifiedMax)
-    verifiedCertificates.delete(verifiedCertificates.keys().next().value);
   verifiedCertificates.set(written, verified);
   return ok(verified);
 }
 
-// Certificates in use at a time in an isolate; the edge gives a text of at most 10 KB.
-const verifiedMax = 1_024;
+// Certificates in use at a time in an isolate, and their bytes; the edge gives a text of at most 10 KB for each.
+const [verifiedMax, verifiedBytesMax] = [1_024, 2_097_152];
 /**
  * Certificates of authorities by their text (RFC 9440): the thumbprint depends on the text alone. The edge's
  * verdict on the connection is judged before each look-up, and the names that the edge read are compared.
  * Self-signed certificates do not enter: anyone can make them, and they would fill the memory.
  */
-const verifiedCertificates = new Map<unknown, Certificate & { readonly voucher: ByAuthority }>(); // oldest first
+const verifiedCertificates = new Newest<Certificate & { readonly voucher: ByAuthority }, unknown>(
+  verifiedMax,
+  verifiedBytesMax,
+  ({ voucher }) => voucher.der.length,
+);
 
 const hasNames = ({ subjectDn, issuerDn }: ByAuthority, field: Field): boolean =>
   subjectDn === text(field("certSubjectDNRFC2253")) && issuerDn === text(field("certIssuerDNRFC2253"));

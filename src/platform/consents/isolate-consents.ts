@@ -26,7 +26,7 @@ const activeMilliseconds = 3_000;
 const hardMilliseconds = 600_000;
 const patientsMax = 20_000;
 const rereadMax = 20_000;
-const weightMax = 8_388_608; // characters of the forms of all copies
+const weightMax = 8_388_608; // characters of the forms of all copies, and of all rules
 const changesMax = 1_000;
 const formsMax = 5_000;
 
@@ -39,6 +39,27 @@ interface Copy {
   readonly weight: number;
 }
 
+/** By origin and patient. */
+class Copies extends Newest<Copy> {
+  /** The names of copies by the pseudonyms in deltas. */
+  readonly nameOf = new Map<string, string>();
+
+  constructor() {
+    super(patientsMax, weightMax, ({ weight }) => weight);
+  }
+
+  override set(name: string, copy: Copy): this {
+    super.set(name, copy);
+    if (this.has(name)) for (const subject of copy.subjects) this.nameOf.set(subject, name);
+    return this;
+  }
+
+  override delete(name: string): boolean {
+    for (const subject of this.get(name)?.subjects ?? []) this.nameOf.delete(subject);
+    return super.delete(name);
+  }
+}
+
 /**
  * This isolate's copies of the Consents of patients, also of patients without any Consent. A copy is right until
  * a delta names its patient, so no request reads the registry again while the deltas arrive (P4). The deltas of
@@ -47,17 +68,24 @@ interface Copy {
 export class IsolateConsents {
   readonly #source: ConsentSource;
   readonly #clock: Clock;
-  readonly #copies = new Map<string, Copy>(); // by origin and patient, oldest first
-  readonly #patientOf = new Map<string, string>(); // by the pseudonym in deltas
-  readonly #rules = new Newest<ConsentRules>(formsMax); // by digest: patients with the same form share the rules
+  readonly #copies = new Copies();
+  /** By digest: patients with the same form share the rules. */
+  readonly #rules = new Newest<{ readonly rules: ConsentRules; readonly weight: number }>(
+    formsMax,
+    weightMax,
+    ({ weight }) => weight,
+  );
   readonly #changes = new Map<string, number>(); // the newest change of a pseudonym, oldest first
-  readonly #reread = new Set<string>(); // copies that only the primary database may replace
+  /**
+   * Names of copies that only the primary database may replace. Of a name that is dropped the change has come with the
+   * deltas meanwhile, or comes within ten seconds (P4).
+   */
+  readonly #reread = new Newest<true>(rereadMax);
   readonly #readOrigins = new Set<string>(); // deltas do not yet say that an origin has its first Consent
   /** The position after the last change that this isolate filed. */
   #ownChange: Pick<RegistryPosition, "epoch" | "bookmark"> = { epoch: 0, bookmark: null };
   #floor = 0; // changes up to this epoch are not all in `#changes`
   #known: { readonly standing: RegistryPosition; readonly asOf: Instant } | undefined;
-  #weight = 0;
 
   constructor(source: ConsentSource, clock: Clock) {
     this.#source = source;
@@ -125,12 +153,8 @@ export class IsolateConsents {
     this.#readOrigins.add(origin);
     for (const patient of patients) {
       const name = `${origin}/${patient}`;
-      this.#remove(name);
-      this.#reread.delete(name);
-      this.#reread.add(name);
-      // The oldest note is dropped: its change has come with the deltas meanwhile, or comes within ten seconds (P4).
-      const [oldest] = this.#reread;
-      if (this.#reread.size > rereadMax && oldest !== undefined) this.#reread.delete(oldest);
+      this.#copies.delete(name);
+      this.#reread.set(name, true);
     }
   }
 
@@ -181,10 +205,10 @@ export class IsolateConsents {
   }
 
   #filed({ consent, digest, form, mayPermit, filedBy, filedAt }: ConsentOnFile): FiledConsent {
-    let rules = this.#rules.get(digest);
+    let rules = this.#rules.get(digest)?.rules;
     if (rules === undefined) {
       rules = readStoredForm(form);
-      this.#rules.set(digest, rules);
+      this.#rules.set(digest, { rules, weight: form.length });
     }
     return { consent, digest, rules, mayPermit, filedBy, filedAt };
   }
@@ -195,14 +219,7 @@ export class IsolateConsents {
     if (copy.epoch === 0 || copy.epoch < this.#floor || copy.epoch < changed) return;
     const before = this.#copies.get(key);
     if (before !== undefined && before.epoch > copy.epoch) return;
-    this.#remove(key);
     this.#copies.set(key, copy);
-    for (const subject of copy.subjects) this.#patientOf.set(subject, key);
-    this.#weight += copy.weight;
-    for (const oldest of this.#copies.keys()) {
-      if (this.#copies.size <= patientsMax && this.#weight <= weightMax) break;
-      this.#remove(oldest);
-    }
   }
 
   #drop(subject: string, epoch: number): void {
@@ -215,21 +232,13 @@ export class IsolateConsents {
       this.#changes.delete(oldest);
       this.#floor = Math.max(this.#floor, changed);
     }
-    const key = this.#patientOf.get(subject);
-    if (key !== undefined && (this.#copies.get(key)?.epoch ?? 0) < epoch) this.#remove(key);
+    const key = this.#copies.nameOf.get(subject);
+    if (key !== undefined && (this.#copies.get(key)?.epoch ?? 0) < epoch) this.#copies.delete(key);
   }
 
   #dropOlder(epoch: number): void {
     this.#floor = Math.max(this.#floor, epoch);
-    for (const [key, copy] of this.#copies) if (copy.epoch < epoch) this.#remove(key);
-  }
-
-  #remove(key: string): void {
-    const copy = this.#copies.get(key);
-    if (copy === undefined) return;
-    this.#copies.delete(key);
-    for (const subject of copy.subjects) this.#patientOf.delete(subject);
-    this.#weight -= copy.weight;
+    for (const [key, copy] of this.#copies) if (copy.epoch < epoch) this.#copies.delete(key);
   }
 }
 

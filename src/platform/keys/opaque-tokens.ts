@@ -27,6 +27,7 @@ type IssuerAnswer = Readonly<Record<string, unknown>>;
 
 interface BelievedAnswer {
   readonly answer: IssuerAnswer;
+  readonly characters: number;
   readonly asked: Instant;
   /** The end of its token. */
   readonly ends: Instant;
@@ -35,7 +36,8 @@ interface BelievedAnswer {
 const charactersMax = 4_096;
 // P4: a token that its issuer has revoked is refused within ten seconds.
 const believedMilliseconds = 10_000;
-const answersMax = 1_000;
+// An answer has 64 KB at most.
+const [answersMax, answerCharactersMax] = [1_000, 4_194_304];
 // For each certificate in an isolate: made-up tokens must not become a flood at the issuer.
 const questionsPerSecondMax = 100;
 
@@ -46,7 +48,7 @@ const questionsPerSecondMax = 100;
  * issuer cannot be asked.
  */
 export function withOpaqueTokens(jwts: TokenVerifier, ports: OpaqueTokenPorts): TokenVerifier {
-  const answers = new Newest<BelievedAnswer>(answersMax);
+  const answers = new Newest<BelievedAnswer>(answersMax, answerCharactersMax, ({ characters }) => characters);
   const questions = new Newest<{ readonly second: number; count: number }>(answersMax);
 
   /** Throws when a certificate asks more often than its share. */
@@ -74,8 +76,8 @@ export function withOpaqueTokens(jwts: TokenVerifier, ports: OpaqueTokenPorts): 
     const issuerAnswer = await introspect(text, issuer, asks, ports);
     const ends =
       typeof issuerAnswer["exp"] === "number" ? issuerAnswer["exp"] * 1_000 : Number.POSITIVE_INFINITY;
-    answers.delete(name);
-    answers.set(name, { answer: issuerAnswer, asked: at, ends: instant(ends) });
+    const { length: characters } = JSON.stringify(issuerAnswer);
+    answers.set(name, { answer: issuerAnswer, characters, asked: at, ends: instant(ends) });
     return issuerAnswer;
   };
 

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { Newest } from "#kernel/memo";
 import { publicKeyName } from "./public-key.ts";
 import type { SignatureCheck } from "./verify-signature.ts";
 
@@ -12,7 +13,7 @@ const provenMax = 4_096;
  * failure is not remembered: guesses would fill the memory without cost.
  */
 export function provenSignatures(isSigned: SignatureCheck): SignatureCheck {
-  const proven = new Set<string>(); // oldest first
+  const proven = new Newest<true>(provenMax);
   return async (text, key, algorithm) => {
     // Neither part has a line break in it, so two different pairs never share a name.
     const name = createHash("sha256")
@@ -20,8 +21,7 @@ export function provenSignatures(isSigned: SignatureCheck): SignatureCheck {
       .digest("base64url");
     if (proven.has(name)) return true;
     if (!(await isSigned(text, key, algorithm))) return false;
-    if (proven.size >= provenMax) proven.delete(proven.values().next().value ?? "");
-    proven.add(name);
+    proven.set(name, true);
     return true;
   };
 }

@@ -1,6 +1,7 @@
 import type { TrustedIssuer } from "#identity/issuer";
 import type { PublicJwk } from "#identity/jose/jwk";
 import type { ProvenToken, Times } from "#identity/token";
+import { Newest } from "#kernel/memo";
 
 /** A token whose signature and claims were judged good: settled, frozen data. */
 export interface RememberedToken {
@@ -26,34 +27,15 @@ const scopeWeight = 256;
  * proven tokens enter, so guesses cannot fill the memory. Everything that a later event can make untrue is
  * asked at each request: the caller of `get` compares times, audience, issuer and published keys.
  */
-export class ProvenTokens {
-  readonly #tokens = new Map<string, RememberedToken>(); // oldest first
-  #weight = 0;
-
-  get(text: string): RememberedToken | undefined {
-    return this.#tokens.get(text);
+export class ProvenTokens extends Newest<RememberedToken> {
+  constructor() {
+    super(tokensMax, weightMax, ({ token }, text) => text.length + scopeWeight * token.scopes.length);
   }
 
-  set(text: string, remembered: RememberedToken): void {
-    this.delete(text);
-    this.#tokens.set(text, freeze(remembered));
-    this.#weight += weightOf(text, remembered);
-    for (const oldest of this.#tokens.keys()) {
-      if (this.#tokens.size <= tokensMax && this.#weight <= weightMax) return;
-      this.delete(oldest);
-    }
-  }
-
-  delete(text: string): void {
-    const known = this.#tokens.get(text);
-    if (known === undefined) return;
-    this.#tokens.delete(text);
-    this.#weight -= weightOf(text, known);
+  override set(text: string, remembered: RememberedToken): this {
+    return super.set(text, freeze(remembered));
   }
 }
-
-const weightOf = (text: string, { token }: RememberedToken): number =>
-  text.length + scopeWeight * token.scopes.length;
 
 /** All requests of an isolate share the token: none of them can change it for the next request. */
 function freeze(remembered: RememberedToken): RememberedToken {

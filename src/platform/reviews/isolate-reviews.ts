@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Instant } from "#kernel/clock";
+import { Newest } from "#kernel/memo";
 import { inTime } from "#platform/deadlines";
 import type { OpenedReview } from "./review-rows.ts";
 
@@ -26,7 +27,7 @@ const knownMax = 1_000;
  * them, so isolates in several cities agree without asking. A review that this isolate has opened is not opened again. Throws for a review that is closed.
  */
 export function isolateReviews(desk: Opening): { open(use: Use): Promise<string> } {
-  const opened = new Set<string>();
+  const opened = new Newest<true>(knownMax);
   return {
     async open({ client, issuer, subject, origin, purpose, signedInAt, until, requestId, at }) {
       const id = createHash("sha256")
@@ -39,8 +40,7 @@ export function isolateReviews(desk: Opening): { open(use: Use): Promise<string>
         desk.open({ id, openedAt: at, requestId, client, origin, purpose, until }),
       );
       if (!isOpen) throw new Error("the review is closed");
-      if (opened.size >= knownMax) opened.delete(opened.values().next().value ?? "");
-      opened.add(known);
+      opened.set(known, true);
       return id;
     },
   };

@@ -5,10 +5,10 @@ import { IsolateConsents } from "#platform/consents/isolate-consents";
 import type { ConsentQuestion } from "#platform/consents/consent-desk";
 import type { AppliedUpdate, RecordName } from "#registry/revocation";
 
-const form = storedFormOf({ isActive: true, readings: [] });
+const small = storedFormOf({ isActive: true, readings: [] });
 
 /** A desk with a Consent of each patient in `filed`, by its digest, and the isolate's copies in front of it. */
-function scene(filed: Map<string, { digest: string; mayPermit?: boolean; filedBy?: string }>) {
+function scene(filed: Map<string, { digest: string; form?: string; mayPermit?: boolean; filedBy?: string }>) {
   const questions: ConsentQuestion[] = [];
   let now = 1_000_000;
   let isDown = false;
@@ -19,7 +19,7 @@ function scene(filed: Map<string, { digest: string; mayPermit?: boolean; filedBy
         questions.push(question);
         if (isDown) throw new Error("D1 is down");
         const answers = question.patients.map((patient) => {
-          const { digest, mayPermit = true, filedBy = null } = filed.get(patient) ?? {};
+          const { digest, form = small, mayPermit = true, filedBy = null } = filed.get(patient) ?? {};
           const consent = {
             consent: "c",
             digest: digest ?? "",
@@ -238,4 +238,22 @@ test("a Consent does not permit for the client that filed it", async ({ expect }
   expect(await mayPermit("telehealth")).toEqual([true]);
   expect(await mayPermit("registrar")).toEqual([false]);
   expect(await mayPermit("telehealth")).toEqual([true]);
+});
+
+test("copies and rules hold eight mebibytes of forms each: the oldest are read again", async ({ expect }) => {
+  const form = small.padEnd(65_536);
+  const patients = Array.from({ length: 129 }, (_, n) => `${n}`);
+  const { consents, hear, questions } = scene(new Map(patients.map((digest) => [digest, { digest, form }])));
+  const rulesOf = async (patient: string) => {
+    const found = await consents.consentsOf("main", [patient], "a");
+    return found === "unavailable" ? found : found.get(patient)?.[0]?.rules;
+  };
+  hear(5, { after: undefined });
+  const before = new Map<string, unknown>();
+  for (const patient of patients) before.set(patient, await rulesOf(patient));
+  expect(questions.length).toBe(129);
+  expect(await rulesOf("1"), "remembered").toBe(before.get("1"));
+  expect(questions.length).toBe(129);
+  expect(await rulesOf("0"), "forgotten").not.toBe(before.get("0"));
+  expect(questions.length).toBe(130);
 });

@@ -1,5 +1,6 @@
 import type { RevocationState } from "#registry/revocation";
 import type { Clock } from "#kernel/clock";
+import { Newest } from "#kernel/memo";
 import type { Spend } from "#limits/ports";
 import { emptyLease, type IsolateLease } from "#limits/isolate-lease";
 
@@ -13,7 +14,7 @@ interface ClientEntry {
 // it is evicted, its remaining tokens count as spent, and its revocations are read again.
 const clientsMax = 10_000;
 // Most denials concern the clients of an issuer or all clients. Their lists are shared, 12 KB for 100 names.
-const listsMax = 256;
+const [listsMax, listCharactersMax] = [256, 4_194_304];
 // About 5 MB. A subject's lease includes no revocations, so it is stored separately.
 const subjectsMax = 10_000;
 
@@ -22,11 +23,15 @@ const subjectsMax = 10_000;
  * evicted first.
  */
 export class IsolateLeases {
-  readonly #clients = new Map<string, ClientEntry>();
-  readonly #subjects = new Map<string, IsolateLease>();
+  readonly #clients = new Newest<ClientEntry>(clientsMax);
+  readonly #subjects = new Newest<IsolateLease>(subjectsMax);
   readonly #clock: Clock;
   /** Lists of denials by their content: clients with the same denials share a list. */
-  readonly #lists = new Map<string, RevocationState["denied"]>(); // oldest first
+  readonly #lists = new Newest<RevocationState["denied"]>(
+    listsMax,
+    listCharactersMax,
+    (_, content) => content.length,
+  );
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -52,12 +57,8 @@ export class IsolateLeases {
   }
 
   set(spend: Spend, lease: IsolateLease): void {
-    if (spend.policy !== "subject")
-      return void this.#touch(clientKeyOf(spend)).leases.set(quotaOf(spend), lease);
-    const key = subjectOf(spend);
-    this.#subjects.delete(key);
-    this.#subjects.set(key, lease);
-    if (this.#subjects.size > subjectsMax) this.#subjects.delete(this.#subjects.keys().next().value ?? "");
+    if (spend.policy === "subject") this.#subjects.set(subjectOf(spend), lease);
+    else this.#touch(clientKeyOf(spend)).leases.set(quotaOf(spend), lease);
   }
 
   /** Evicted together with the leases, so that a lease never outlives the revocations that came with it. */
@@ -75,7 +76,6 @@ export class IsolateLeases {
     const content = JSON.stringify([...denied]);
     const known = this.#lists.get(content);
     if (known !== undefined) return known;
-    if (this.#lists.size >= listsMax) this.#lists.delete(this.#lists.keys().next().value ?? "");
     this.#lists.set(content, denied);
     return denied;
   }
@@ -85,9 +85,7 @@ export class IsolateLeases {
       revocations: undefined,
       leases: new Map<string, IsolateLease>(),
     };
-    this.#clients.delete(key);
     this.#clients.set(key, entry);
-    if (this.#clients.size > clientsMax) this.#clients.delete(this.#clients.keys().next().value ?? "");
     return entry;
   }
 }

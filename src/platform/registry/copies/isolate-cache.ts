@@ -1,4 +1,5 @@
 import { ageAt, instant, type Clock, type Instant } from "#kernel/clock";
+import { Newest } from "#kernel/memo";
 import { aheadMilliseconds, wholeMilliseconds, type CacheLimits } from "./registry-limits.ts";
 import type { DatedValue, RegistrySnapshot } from "./registry-reader.ts";
 import { isSameRecord } from "./same-record.ts";
@@ -58,15 +59,17 @@ export class IsolateCache<T> implements EvictableCache {
   readonly #limits: CacheLimits;
   readonly #clock: Clock;
   readonly #store: Store<T>;
-  readonly #present = new Map<string, Entry<T>>(); // oldest first
-  readonly #absent = new Map<string, Instant>(); // separate, so that made-up keys evict no present record
-  #weight = 0; // of the present records
+  readonly #present: Newest<Entry<T>>;
+  readonly #absent: Newest<Instant>; // separate, so that made-up keys evict no present record
   #forgotten = 0; // the newest epoch of an eviction: a read that may lack that change is not stored
 
   constructor(limits: CacheLimits, clock: Clock, store: Store<T>) {
     this.#limits = limits;
     this.#clock = clock;
     this.#store = store;
+    const { entriesMax, weightMax } = limits;
+    this.#present = new Newest(entriesMax, weightMax, ({ weight }) => weight);
+    this.#absent = new Newest(entriesMax, weightMax, (_, key) => key.length);
   }
 
   /** True if {@link get} answers with a copy now. */
@@ -96,14 +99,13 @@ export class IsolateCache<T> implements EvictableCache {
     entry.begun = state.begun;
     entry.version = state.version;
     entry.asOf = instant(Math.max(entry.asOf, state.asOf));
-    this.#present.delete(key); // the oldest are the first to leave, and this one is in use
-    this.#present.set(key, entry);
+    this.#present.set(key, entry); // the oldest are the first to leave, and this one is in use
   }
 
   /** Throws the error of `load` when no copy is young enough. */
   async get(key: string): Promise<T | undefined> {
     if (!this.#store.settled(key)) {
-      this.#drop(key);
+      this.#present.delete(key);
       return (await this.#read(key)).value;
     }
     const at = this.#clock();
@@ -158,13 +160,13 @@ export class IsolateCache<T> implements EvictableCache {
   /** Drops the copy of a key whose record has changed, up to an epoch. */
   forget(key: string, epoch: number): void {
     this.#forgotten = Math.max(this.#forgotten, epoch);
-    if ((this.#present.get(key)?.epoch ?? 0) < epoch) this.#drop(key);
+    if ((this.#present.get(key)?.epoch ?? 0) < epoch) this.#present.delete(key);
     this.#absent.delete(key);
   }
 
   forgetAll(epoch: number): void {
     this.#forgotten = Math.max(this.#forgotten, epoch);
-    for (const [key, entry] of this.#present) if (entry.epoch < epoch) this.#drop(key);
+    for (const [key, entry] of this.#present) if (entry.epoch < epoch) this.#present.delete(key);
     this.#absent.clear();
   }
 
@@ -189,10 +191,10 @@ export class IsolateCache<T> implements EvictableCache {
     const now = this.#clock();
     if (known !== undefined && known.begun > begun && known.begun <= now && this.#isServable(key, known, now))
       return known.value;
-    this.#drop(key);
+    this.#present.delete(key);
     this.#absent.delete(key);
     if (fresh === undefined) {
-      bounded(this.#absent, this.#limits.entriesMax).set(key, begun);
+      this.#absent.set(key, begun);
       return undefined;
     }
     // An unchanged record stays the same object: what was derived from it stays valid (ADR 28).
@@ -208,22 +210,6 @@ export class IsolateCache<T> implements EvictableCache {
       loaded: begun,
       claimed: instant(0),
     });
-    this.#weight += weight;
-    const { entriesMax, weightMax = Infinity } = this.#limits;
-    for (const oldest of this.#present.keys()) {
-      if (this.#present.size <= entriesMax && this.#weight <= weightMax) break;
-      this.#drop(oldest);
-    }
     return value;
   }
-
-  #drop(key: string): void {
-    this.#weight -= this.#present.get(key)?.weight ?? 0;
-    this.#present.delete(key);
-  }
-}
-
-function bounded<V>(map: Map<string, V>, entriesMax: number): Map<string, V> {
-  if (map.size >= entriesMax) map.delete(map.keys().next().value ?? "");
-  return map;
 }

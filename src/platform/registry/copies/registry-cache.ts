@@ -20,6 +20,10 @@ export function registryCache<T>(
     unchangedSince: (key, copy) => registry.unchangedSince(copy, subjectOf(key)),
     settled: (key) => registry.settled(subjectOf(key)),
     keepAlive: registry.keepAlive,
-    ...(limits.weightMax !== undefined && { weight: (value: T) => JSON.stringify(value).length }),
+    weight: (value) => JSON.stringify(value, withItems).length,
   });
 }
+
+/** JSON has no items of a map or a set. */
+const withItems = (_name: string, value: unknown): unknown =>
+  value instanceof Map || value instanceof Set ? [...value] : value;

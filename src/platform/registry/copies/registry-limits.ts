@@ -6,8 +6,8 @@ export interface CacheLimits {
   /** How long an absent record is remembered as absent. */
   readonly absentMilliseconds: number;
   readonly entriesMax: number;
-  /** The greatest sum of the weights of present records. Without it every record weighs nothing. */
-  readonly weightMax?: number;
+  /** The greatest sum of the weights of present records, and of the characters of absent keys. */
+  readonly weightMax: number;
 }
 
 /**
@@ -18,6 +18,7 @@ export const registryLimits: CacheLimits = {
   hardMilliseconds: 10_000,
   absentMilliseconds: 2_000,
   entriesMax: 1_000,
+  weightMax: 4_194_304,
 };
 
 /**

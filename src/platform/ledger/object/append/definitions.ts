@@ -1,6 +1,7 @@
 import { type Definition, definitionBytesMax, definitionRecords, readContent } from "#audit/definition";
 import { encodeRecord } from "#audit/record";
 import type { Instant } from "#kernel/clock";
+import { Newest } from "#kernel/memo";
 import { leafLength } from "#ledger/leaf/padding";
 import { recordSeed } from "#platform/ledger/object/log/key-epoch";
 import type { DraftRecord } from "./draft.ts";
@@ -24,8 +25,8 @@ const WRITTEN_MAX = 4_096;
  * forgets: a forgotten definition is asked for, and written once more, which harms no reader.
  */
 export class LogDefinitions {
-  readonly #known = new Map<string, SizedDefinition>(); // the least recently named first
-  #knownBytes = 0;
+  // the least recently named first
+  readonly #known = new Newest<SizedDefinition>(KNOWN_MAX, KNOWN_BYTES_MAX, ({ content }) => content.length);
   #epoch = 0;
   #written = new Set<string>();
 
@@ -61,21 +62,13 @@ export class LogDefinitions {
       const { digest } = read.value;
       if (!digests.has(digest) || this.#known.has(digest)) continue;
       this.#known.set(digest, sized({ digest, content: read.value.content }, now));
-      this.#knownBytes += content.length;
-    }
-    for (const [digest, { content }] of this.#known) {
-      if (this.#known.size <= KNOWN_MAX && this.#knownBytes <= KNOWN_BYTES_MAX) return;
-      this.#known.delete(digest);
-      this.#knownBytes -= content.length;
     }
   }
 
   /** Makes a definition the most recently named. */
   #use(digest: string): void {
     const definition = this.#known.get(digest);
-    if (definition === undefined) return;
-    this.#known.delete(digest);
-    this.#known.set(digest, definition);
+    if (definition !== undefined) this.#known.set(digest, definition);
   }
 }
 

@@ -1,3 +1,4 @@
+import { Newest } from "#kernel/memo";
 import { concat } from "#ledger/bytes/bytes";
 import type { Checkpoint } from "#ledger/tlog/checkpoint";
 import { type Head, hasInPast } from "#ledger/commit";
@@ -34,7 +35,7 @@ export class LedgerObjects {
   readonly #head: () => Head;
   readonly #turns = new Turns(FETCHES_AT_ONCE);
   // by number of the first frame, most recently used last
-  readonly #held = new Map<number, Promise<readonly Uint8Array[]>>();
+  readonly #held = new Newest<Promise<readonly Uint8Array[]>, number>(OBJECTS_HELD);
 
   constructor(store: LedgerStore, bucket: LedgerBucket, head: () => Head) {
     this.#store = store;
@@ -103,10 +104,7 @@ export class LedgerObjects {
     const held =
       this.#held.get(range.first) ??
       this.#copied({ kind: "frames", ...range }).then((bytes) => splitFrames(bytes) ?? refuse());
-    this.#held.delete(range.first);
     this.#held.set(range.first, held);
-    const [oldest = range.first] = this.#held.keys();
-    if (this.#held.size > OBJECTS_HELD) this.#held.delete(oldest);
     const frames = await held.catch((fault: unknown) => {
       if (this.#held.get(range.first) === held) this.#held.delete(range.first); // the next call asks again
       throw fault;
