@@ -40,6 +40,32 @@ export class Newest<Value, Key = string> extends Map<Key, Value> {
 }
 
 /**
+ * Values by an object and a text, while the object lives. A set beyond `max`, counted over all objects, forgets all
+ * of them: a client may choose the texts.
+ */
+export class OfObjects<Value> {
+  readonly #max: number;
+  #values = new WeakMap<object, Map<string, Value>>();
+  #sets = 0;
+
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  get(object: object, text: string): Value | undefined {
+    return this.#values.get(object)?.get(text);
+  }
+
+  set(object: object, text: string, value: Value): void {
+    if (this.#sets >= this.#max) [this.#values, this.#sets] = [new WeakMap(), 0];
+    this.#sets += 1;
+    const values = this.#values.get(object);
+    if (values === undefined) this.#values.set(object, new Map([[text, value]]));
+    else values.set(text, value);
+  }
+}
+
+/**
  * Memoizes a function of a text, keeping the newest `max` answers. Use it only for answers that depend on
  * the text alone and are settled plain data, because all requests of an isolate share them. `max` times the
  * longest text bounds the memory.

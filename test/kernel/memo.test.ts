@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { test } from "vitest";
-import { memo, Newest } from "#kernel/memo";
+import { memo, Newest, OfObjects } from "#kernel/memo";
 
 test("a memoized answer is computed once, and only the newest answers are kept", ({ expect }) => {
   const made: string[] = [];
@@ -51,4 +51,22 @@ test("a cache holds its newest entries up to their number and their weight, what
       }
     }),
   );
+});
+
+test("values by object and text are found by both, and their number is bounded over all objects", ({
+  expect,
+}) => {
+  const [one, other] = [{}, {}];
+  const values = new OfObjects<number>(3);
+  values.set(one, "a", 1);
+  values.set(one, "b", 2);
+  values.set(other, "a", 3);
+  expect([values.get(one, "a"), values.get(one, "b"), values.get(other, "a")]).toEqual([1, 2, 3]);
+  expect([values.get(other, "b"), values.get({}, "a")]).toEqual([undefined, undefined]);
+  values.set(other, "c", 4);
+  expect([values.get(one, "a"), values.get(other, "a"), values.get(other, "c")]).toEqual([
+    undefined,
+    undefined,
+    4,
+  ]);
 });

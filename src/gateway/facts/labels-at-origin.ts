@@ -2,6 +2,7 @@ import { textAt, type JsonObject } from "#fhir/json/json";
 import type { FhirBase } from "#fhir/r4/reference";
 import { isResourceType, type ResourceType } from "#fhir/r4/elements";
 import { ageAt, type Instant } from "#kernel/clock";
+import { OfObjects } from "#kernel/memo";
 import { ok, type Result } from "#kernel/result";
 import type { ConsentBook } from "#policy/consent/consent-book";
 import { rowFactsOf } from "#policy/consent/row-facts";
@@ -21,7 +22,6 @@ import { questionsById, rowsById } from "#gateway/origin/rows-by-id";
 
 /** How long labels are remembered: a label, or a rule that hides the resource, counts within this time. */
 const rememberedMillis = 10_000;
-const rememberedMax = 1_000;
 /** The patients of rows may be thousands. */
 const nameMax = 300;
 
@@ -31,14 +31,8 @@ interface Remembered {
   readonly asOf: Instant;
 }
 
-/** By caller: callers see different rows. Settled data: no request waits for a further request. */
-const remembered = new WeakMap<object, Map<string, Remembered>>();
-
-function rememberedOf(caller: object): Map<string, Remembered> {
-  const known = remembered.get(caller) ?? new Map<string, Remembered>();
-  remembered.set(caller, known);
-  return known;
-}
+/** By caller: callers see different rows. Settled data: no request waits for a further request. Some 10 MB. */
+const remembered = new OfObjects<Remembered>(16_384);
 
 /** The caller who asks, and the resources that the caller may see. */
 export interface LabelsAsker {
@@ -54,12 +48,10 @@ export interface LabelsAsker {
 export class LabelsAtOrigin {
   readonly book = new ReferredLabels();
   readonly #asker: LabelsAsker;
-  readonly #remembered: Map<string, Remembered>;
   readonly #at: Instant;
 
   constructor(asker: LabelsAsker, at: Instant) {
     this.#asker = asker;
-    this.#remembered = rememberedOf(asker.caller);
     this.#at = at;
   }
 
@@ -124,7 +116,7 @@ export class LabelsAtOrigin {
   /** Answers whether a resource is known. */
   #recall(referred: Referred): boolean {
     if (this.book.knows(referred)) return true;
-    const known = this.#remembered.get(this.#nameOf(referred));
+    const known = remembered.get(this.#asker.caller, this.#nameOf(referred));
     if (known === undefined || ageAt(known.asOf, this.#at) >= rememberedMillis) return false;
     this.book.learn(referred, known.row);
     return true;
@@ -133,10 +125,7 @@ export class LabelsAtOrigin {
   #learn(referred: Referred, row: ReferredRow | undefined): void {
     this.book.learn(referred, row);
     const name = this.#nameOf(referred);
-    if (name.length > nameMax) return;
-    const known = this.#remembered;
-    if (known.size >= rememberedMax) known.delete(known.keys().next().value ?? "");
-    known.set(name, { row, asOf: this.#at });
+    if (name.length <= nameMax) remembered.set(this.#asker.caller, name, { row, asOf: this.#at });
   }
 
   #nameOf({ resource, from }: Referred): string {

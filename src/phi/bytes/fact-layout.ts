@@ -1,4 +1,5 @@
 import { utf8 } from "#kernel/encoded";
+import { Newest } from "#kernel/memo";
 import type { FactPath } from "#fhir/json/facts";
 import { r4ResourceTypes } from "#fhir/r4/elements";
 import { timesInOrder } from "#policy/consent/row-facts";
@@ -100,8 +101,7 @@ export class FactLayout {
 
 const byLists = new WeakMap<readonly FactPath[], FactLayout>();
 // Grants are made for each request: their lists are equal, and not the same objects.
-const byText = new Map<string, FactLayout>();
-const byTextMax = 64;
+const byText = new Newest<FactLayout>(64);
 
 export function factLayoutOf(lists: FactLists, policyDigest: string, type: string): FactLayout {
   const paths = lists.factPaths(type);
@@ -113,11 +113,8 @@ export function factLayoutOf(lists: FactLists, policyDigest: string, type: strin
     type,
     ...[paths, ...further].map((listed) => listed.map((path) => path.join(".")).join()),
   ].join(" ");
-  const facts = byText.get(key) ?? new FactLayout(lists, type);
-  if (!byText.has(key)) {
-    if (byText.size >= byTextMax) byText.delete(byText.keys().next().value ?? "");
-    byText.set(key, facts);
-  }
+  let facts = byText.get(key);
+  if (facts === undefined) byText.set(key, (facts = new FactLayout(lists, type)));
   byLists.set(paths, facts);
   return facts;
 }

@@ -1,22 +1,16 @@
 import type { FactPath } from "#fhir/json/facts";
+import { OfObjects } from "#kernel/memo";
 import type { ResourceView } from "#policy/compile";
 import { Plan } from "./plan.ts";
 import { unusual } from "./unusual.ts";
 
-// The lists of facts of one policy and type differ by the search parameters of a request.
-const listsMax = 16;
-
-const plans = new WeakMap<ResourceView, Map<string, Plan | "unusual">>();
+// By a view and a list of facts: a client chooses `_elements` and search parameters. A plan takes 20 KB at least.
+const plans = new OfObjects<Plan | "unusual">(1_024);
 
 /** The plan for a view, compiled once for each list of facts. Throws `unusual` for a view that has none. */
 export function planOf(view: ResourceView, facts: readonly FactPath[], key: string): Plan {
-  const known = plans.get(view) ?? new Map<string, Plan | "unusual">();
-  plans.set(view, known);
-  const plan = known.get(key) ?? compile(view, facts);
-  if (!known.has(key)) {
-    if (known.size >= listsMax) known.delete(known.keys().next().value ?? "");
-    known.set(key, plan);
-  }
+  let plan = plans.get(view, key);
+  if (plan === undefined) plans.set(view, key, (plan = compile(view, facts)));
   if (plan === "unusual") throw unusual;
   return plan;
 }
