@@ -31,7 +31,7 @@ export interface RowPlace {
 
 /** The matches of an answer that was asked for in the order of their last changes, from a row on. */
 export class RowTimes {
-  readonly #from: RowPlace | undefined;
+  readonly from: RowPlace | undefined;
   #at: number;
   #isInOrder = true;
   #hasFirst: boolean;
@@ -39,7 +39,7 @@ export class RowTimes {
 
   /** @param from the last row of the answer before: the answer begins with the rows of its time. */
   constructor(from: RowPlace | undefined) {
-    this.#from = from;
+    this.from = from;
     this.#at = from === undefined ? Number.NEGATIVE_INFINITY : Date.parse(from.time);
     this.#hasFirst = from === undefined;
   }
@@ -49,7 +49,7 @@ export class RowTimes {
     const at = Date.parse(time);
     this.#isInOrder &&= at >= this.#at && key !== "";
     this.#at = at;
-    this.#hasFirst ||= key === this.#from?.key;
+    this.#hasFirst ||= key === this.from?.key;
     this.#last = { key, time };
   }
 
@@ -60,7 +60,7 @@ export class RowTimes {
 
   /** The last row. Undefined: no question leads behind it. */
   get last(): RowPlace | undefined {
-    const isFurther = this.#from === undefined || this.#at > Date.parse(this.#from.time);
+    const isFurther = this.from === undefined || this.#at > Date.parse(this.from.time);
     return this.isSound && isFurther ? this.#last : undefined;
   }
 }

@@ -128,6 +128,7 @@ export async function eachPage(
     if (shorter !== undefined) {
       judged = new Set([...(judged ?? []), ...value.keys]);
       longest = "query" in shorter ? countIn(shorter.query) : longest;
+      times &&= new RowTimes(times.from);
       next = shorter;
       continue;
     }

@@ -325,3 +325,46 @@ test("rows over 32 MiB at an origin without paging links are read to their end; 
     error: { reason: "origin_answer_too_large" },
   });
 });
+
+interface PaddedRow {
+  readonly id?: string;
+  readonly gender?: string;
+  readonly second: number;
+  readonly isLong?: boolean;
+}
+/** An origin with these rows, and 1 MiB before each long row. It sends them from a time on, if it is asked for that, as many as asked for. */
+function paddedRows(rows: readonly PaddedRow[], pageMax: number) {
+  const padding = new Uint8Array(1_048_576).fill(0x20);
+  async function* pageOf(some: typeof rows) {
+    yield ok(utf8('{"resourceType":"Bundle","type":"searchset"'));
+    for (const [at, { second, isLong = true, ...row }] of some.entries()) {
+      const resource = { resourceType: "Patient", meta: { lastUpdated: timeOf(second) }, ...row };
+      yield ok(utf8(at === 0 ? ',"entry":[' : ","));
+      if (isLong) yield ok(padding);
+      yield ok(utf8(JSON.stringify({ resource })));
+    }
+    yield ok(utf8(some.length > 0 ? "]}" : "}"));
+  }
+  const ask = async (sent: OriginQuestion) => {
+    const query = "query" in sent ? decodeURIComponent(sent.query) : "";
+    const since = /_lastUpdated=ge([^&]*)/u.exec(query)?.[1] ?? "";
+    const found = rows.filter(({ second }) => timeOf(second) >= since);
+    const page = found.slice(0, Math.min(pageMax, countIn(query) ?? pageMax));
+    return ok({ kind: "answered" as const, base, body: pageOf(page) });
+  };
+  return { ...originOf([], 1), ask, traits: async () => traitsOf({ pageLinks: false, pageMax }) };
+}
+
+test("a list in the order of its changes goes on after an answer that was too long", async ({ expect }) => {
+  // Forty short rows fill the longest page, and the rows behind them are long.
+  const rows = Array.from({ length: 90 }, (_, second) => ({
+    id: `p${second}`,
+    second,
+    isLong: second >= 45,
+  }));
+  const judged: unknown[] = [];
+  const keeps = (row: JsonObject) => judged.push(property(row, "id")) < 0;
+  const question = { path: "Patient", query: "_count=40" };
+  const read = await visitRows(question, paddedRows(rows, 40), { keeps }, 20);
+  expect([read.ok, judged]).toEqual([true, rows.map(({ id }) => id)]);
+});
