@@ -47,7 +47,7 @@ export class RowTimes {
   see(row: JsonObject, key: string): void {
     const time = textAt(objectAt(row, "meta") ?? row, "lastUpdated") ?? "";
     const at = Date.parse(time);
-    this.#isInOrder &&= at >= this.#at && key !== "";
+    this.#isInOrder &&= at >= this.#at;
     this.#at = at;
     this.#hasFirst ||= key === this.from?.key;
     this.#last = { key, time };

@@ -5,7 +5,9 @@ import { textAt, type JsonObject } from "#fhir/json/json";
 import { linkBelow, shorterPage } from "#fhir/origin-link";
 import type { FhirQuestion, OriginQuestion } from "#fhir/ports";
 import { countIn, withCount } from "#fhir/search/page-count";
+import { utf8 } from "#kernel/encoded";
 import { err, ok, type Result } from "#kernel/result";
+import { sha256 } from "#ledger/bytes/hash";
 import type { RowNeeds } from "#policy/row-needs";
 import type { Asking, RowsRefusal } from "./asking.ts";
 import { pageTooLarge, readOriginPage } from "./origin-page.ts";
@@ -199,7 +201,7 @@ interface RowsOfPage extends Rows {
   readonly matches: number;
   /** The number of all matches. */
   readonly sent: number;
-  /** `Type/id` of the matches. */
+  /** See {@link keyOf}. */
   readonly keys: readonly string[];
   readonly next: string | undefined;
   readonly hasLinks: boolean;
@@ -213,7 +215,7 @@ interface RowsOfPage extends Rows {
  * The readable, retained matches of a page, and the origin's own link to the next page. Rows that are not
  * retained hold no bytes. A row for which the judge throws is not retained.
  *
- * @param judged `Type/id` of the matches of answers before: they are passed over. @param times sees each match.
+ * @param judged keys of the matches of answers before: they are passed over. @param times sees each match.
  */
 async function rowsOf(
   question: OriginQuestion,
@@ -254,7 +256,7 @@ async function rowsOf(
     if (judged?.has(key) === true) return undefined;
     matches += 1;
     if (entry.value.mode !== "match") return undefined;
-    if (key !== "") keys.push(key);
+    keys.push(key);
     const { resource } = entry.value;
     if (!barrier.judge(resource, () => keeps(resource, base), false)) {
       if (!isFollowed) unfollowed?.();
@@ -273,8 +275,6 @@ async function rowsOf(
   return ok({ ...frame, rows, base, bytes: held, matches, sent, keys, isCut });
 }
 
-/** `Type/id`; empty: the row has no id, and is judged in each answer. */
-function keyOf(row: JsonObject): string {
-  const id = textAt(row, "id");
-  return id === undefined ? "" : `${textAt(row, "resourceType")}/${id}`;
-}
+/** `Type/id`; for a row without an id the hash of its content. */
+const keyOf = (row: JsonObject): string =>
+  `${textAt(row, "resourceType")}/${textAt(row, "id") ?? sha256(utf8(JSON.stringify(row))).join()}`;

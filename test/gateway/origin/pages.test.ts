@@ -355,6 +355,18 @@ function paddedRows(rows: readonly PaddedRow[], pageMax: number) {
   return { ...originOf([], 1), ask, traits: async () => traitsOf({ pageLinks: false, pageMax }) };
 }
 
+test("a row without an id is judged once, too, though an answer that was too long has it again", async ({
+  expect,
+}) => {
+  const rows = Array.from({ length: 34 }, (_, second) => ({ second, gender: `g${second}` }));
+  const judged: unknown[] = [];
+  const keeps = (row: JsonObject) => judged.push(property(row, "gender")) > 0;
+  const question = { path: "Patient", query: "_count=40" };
+  const read = await allRows(question, 1_000, paddedRows(rows, 40), { keeps });
+  expect(read.ok && read.value.rows.length).toBe(34);
+  expect(judged).toEqual(rows.map(({ gender }) => gender));
+});
+
 test("a list in the order of its changes goes on after an answer that was too long", async ({ expect }) => {
   // Forty short rows fill the longest page, and the rows behind them are long.
   const rows = Array.from({ length: 90 }, (_, second) => ({
