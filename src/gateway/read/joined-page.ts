@@ -126,9 +126,14 @@ class HeldEntries {
     return this.#entries;
   }
 
-  /** The number of the entries that are not included. */
   get rows(): number {
-    return this.#entries.filter((entry) => this.#page.isIncluded?.(entry) !== true).length;
+    return this.#entries.filter((entry) => this.#isRow(entry)).length;
+  }
+
+  /** Neither an included resource nor an outcome. */
+  #isRow(entry: EntryBytes | CutEntry): boolean {
+    const key = this.#page.keyOf(entry);
+    return key.ok && key.value !== undefined;
   }
 
   /**
@@ -137,13 +142,12 @@ class HeldEntries {
    * @param mayEnd a page of the list may end anywhere. @returns false: there is no memory for it.
    */
   take(entry: EntryBytes | CutEntry, mayEnd: boolean): boolean {
-    const isIncluded = this.#page.isIncluded?.(entry) === true;
-    if (this.isCut && !isIncluded) return true;
+    if (this.isCut && this.#isRow(entry)) return true;
     if (this.#hold(entry)) return true;
     this.#shorten();
     if (this.#hold(this.#short(entry))) return true;
     if (!mayEnd) return false;
-    if (!isIncluded) return (this.isCut = this.rows > 0);
+    if (this.#isRow(entry)) return (this.isCut = this.rows > 0);
     while (this.#dropLast()) if (this.#hold(entry)) return true;
     return false;
   }
@@ -178,11 +182,10 @@ class HeldEntries {
     }
   }
 
-  /** Gives up the last row, and each entry behind it that is not included, but for the first row. */
+  /** Gives up the last row, but for the first row. */
   #dropLast(): boolean {
-    const isRow = (entry: EntryBytes | CutEntry) => this.#page.isIncluded?.(entry) !== true;
-    const last = this.#entries.findLastIndex(isRow);
-    if (this.#entries.findIndex(isRow) === last) return false;
+    const last = this.#entries.findLastIndex((entry) => this.#isRow(entry));
+    if (this.#entries.findIndex((entry) => this.#isRow(entry)) === last) return false;
     const [dropped] = this.#entries.splice(last, 1);
     if (dropped !== undefined) this.#giveBack(entryBytes(dropped));
     this.#shortened = Math.min(this.#shortened, last);

@@ -2,6 +2,7 @@ import * as fc from "fast-check";
 import { test } from "vitest";
 import type { OriginBody, OriginQuestion, PagePlace } from "#fhir/ports";
 import { fillPage, type Filled } from "#gateway/read/fill-page";
+import { JoinsByPage } from "#gateway/read/joins-by-page";
 import type { Page } from "#phi/page";
 import { err, ok, type Result } from "#kernel/result";
 import { decide, policy, rule } from "../../policy/granting.ts";
@@ -485,4 +486,42 @@ test("a list of long rows is asked for in shorter pages, and each visible row ar
     at = next;
   } while (at !== undefined && ids.length < 50);
   expect(ids).toEqual(list.filter(({ isVisible }) => isVisible).map(({ id }) => id));
+});
+
+test("a page whose rows wait for their joins ends by its rows alone, though outcomes stand among them", async ({
+  expect,
+}) => {
+  const outcome = { resource: { resourceType: "OperationOutcome" }, search: { mode: "outcome" } };
+  const long = (n: number) => ({
+    resource: { ...resource({ id: `o${n}`, isVisible: true }), note: [{ text: "n".repeat(3_000_000) }] },
+  });
+  const huge = { ...outcome, resource: { ...outcome.resource, id: "n".repeat(6_000_000) } };
+  const pages = async (entries: readonly object[]) => {
+    const origin = originOf(() => ({ resourceType: "Bundle", type: "searchset", entry: entries }));
+    const found: (readonly string[])[] = [];
+    let [place, isWhole]: [PagePlace | undefined, boolean] = [undefined, false];
+    while (!isWhole && found.length < 6) {
+      const grant = decide(labs, "Observation?_count=10");
+      if ("reason" in grant || grant.expects.kind !== "search") throw new Error("refused");
+      const joins = { joined: [], byPage: new JoinsByPage([]) };
+      const search = { ...grant, expects: grant.expects };
+      const filled: Result<Filled<Page>, { readonly reason: string }> = await fillPage(
+        search,
+        place,
+        sessionOf(origin.ask),
+        joins,
+      );
+      if (!filled.ok) return filled.error.reason;
+      found.push(filled.value.page.rows.map(({ released }) => released.id));
+      place = filled.value.next;
+      isWhole = place === undefined;
+    }
+    return found;
+  };
+  const wanted = [["o0", "o1"], ["o2", "o3"], ["o4"]];
+  const rowsOf = (from: number, to: number) => Array.from({ length: to - from }, (_, n) => long(from + n));
+  expect(await pages(rowsOf(0, 5))).toEqual(wanted);
+  expect(await pages([outcome, ...rowsOf(0, 2), outcome, ...rowsOf(2, 5), outcome])).toEqual(wanted);
+  // Without a row in front of it, a row that has no room ends no page: the next page would be the same.
+  expect(await pages([huge, ...rowsOf(0, 1)])).toBe("answer_too_large");
 });
