@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, test, type ExpectStatic } from "vitest";
 import type { Reply } from "../../cli/connection/mutual-tls.ts";
 import { policyEntry, rule } from "../policy/granting.ts";
 import { eventsOf } from "../support/auditor.ts";
-import { restricted, to } from "../support/fhir-parts.ts";
+import { fhirSending, restricted, to } from "../support/fhir-parts.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 import { inLane, lane } from "../support/lane.ts";
 import { type AskAs, outsideApps } from "../support/outside-apps.ts";
@@ -59,6 +59,8 @@ const largeWorld = [
   ...world,
   ...many(12, (n) => observation(`kept-${n}`, "kept", "amara", "planned-0", { ...large, meta: restricted })),
   observation("shown-behind-kept", "kept", "amara", "planned-0"),
+  ...["denied", "carla"].map((id) => ({ resourceType: "Patient", id })),
+  observation("asked-0", "asked", "carla", "planned-0"),
   ...many(2, (n) => observation(`own-${n}`, "part", "amara", "planned-0")),
   ...many(2, (n) => ({
     resourceType: "Observation",
@@ -75,9 +77,24 @@ const policies = [
   policyEntry("open", [rule(["Patient", "Observation", "Encounter"], "everything")], {
     purposes: ["PATRQT"],
   }),
+  policyEntry("registrar", [rule(["Consent"], "everything", { interactions: ["read", "create"] })], {
+    purposes: ["PATRQT"],
+    consentRegistrar: true,
+  }),
 ];
+const thp = "http://terminology.hl7.org/CodeSystem/";
+const denial = {
+  resourceType: "Consent",
+  status: "active",
+  scope: { coding: [{ system: `${thp}consentscope`, code: "patient-privacy" }] },
+  category: [{ coding: [{ system: `${thp}v3-ActCode`, code: "IDSCL" }] }],
+  patient: to("Patient/denied"),
+  dateTime: "2026-11-01",
+  policyRule: { coding: [{ system: `${thp}v3-ActCode`, code: "OPTOUT" }] },
+};
 const apps = {
   clinic: { policy: "open", scopes: "system/*.rs" },
+  registrar: { policy: "registrar", scopes: "system/*.crs" },
   bela: { policy: "open", scopes: "patient/*.rs", claims: { patient: "bela" } },
   amara: { policy: "open", scopes: "patient/*.rs", claims: { patient: "amara" } },
 } as const;
@@ -172,6 +189,20 @@ describe("a join with more rows than a hop reads, or with more names than a reco
     const path = `Observation?code=urn:c|kept&${planned}&_count=50`;
     expect(await readToEnd("clinic", path, expect)).toEqual({ found: ["shown-behind-kept"], pages: 1 });
   });
+
+  const deny = async (expect: ExpectStatic) => {
+    const filed = await ask("registrar", "Consent", fhirSending("POST", denial));
+    expect(filed.status, filed.text).toBe(201);
+  };
+
+  test.skipIf(lane === "fast")(
+    "finds a row of a patient whose Consents the page has to ask for",
+    async ({ expect }) => {
+      await deny(expect);
+      const path = `Observation?code=urn:c|asked&${planned}`;
+      expect(await readToEnd("clinic", path, expect)).toEqual({ found: ["asked-0"], pages: 1 });
+    },
+  );
 
   test.skipIf(lane === "fast")(
     "begins a page for each part of a search, without a total",

@@ -115,7 +115,8 @@ export class JoinsByPage {
     const rows = entries.flatMap((entry) => {
       const read = readEntry(entry);
       const row = read.ok && read.value.mode === "match" ? read.value.resource : undefined;
-      if (row === undefined || textAt(row, "resourceType") !== type || needsOf(entry) !== undefined)
+      // The engine of bytes still states what an entry lacked before.
+      if (row === undefined || textAt(row, "resourceType") !== type || discloser.needs(row) !== undefined)
         return [];
       return this.joining(entry, row, discloser, discloser.seen(row)) ?? [];
     });
