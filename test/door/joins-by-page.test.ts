@@ -60,7 +60,9 @@ const largeWorld = [
   ...many(12, (n) => observation(`kept-${n}`, "kept", "amara", "planned-0", { ...large, meta: restricted })),
   observation("shown-behind-kept", "kept", "amara", "planned-0"),
   ...["denied", "carla"].map((id) => ({ resourceType: "Patient", id })),
+  ...many(12, (n) => observation(`denied-${n}`, "denied", "denied", "planned-0", large)),
   observation("asked-0", "asked", "carla", "planned-0"),
+  observation("shown-behind-denied", "denied", "carla", "planned-0"),
   ...many(2, (n) => observation(`own-${n}`, "part", "amara", "planned-0")),
   ...many(2, (n) => ({
     resourceType: "Observation",
@@ -201,6 +203,16 @@ describe("a join with more rows than a hop reads, or with more names than a reco
       await deny(expect);
       const path = `Observation?code=urn:c|asked&${planned}`;
       expect(await readToEnd("clinic", path, expect)).toEqual({ found: ["asked-0"], pages: 1 });
+    },
+  );
+
+  test.skipIf(lane === "fast").for(["", "&_include=Observation:encounter"])(
+    "gives rows that a Consent alone hides no memory that a visible row needs (%s)",
+    async (more, { expect }) => {
+      await deny(expect);
+      const path = `Observation?code=urn:c|denied&${planned}&_count=50${more}`;
+      const { found, pages } = await readToEnd("clinic", path, expect);
+      expect([found.filter((id) => id !== "planned-0"), pages]).toEqual([["shown-behind-denied"], 1]);
     },
   );
 

@@ -45,7 +45,9 @@ export interface Fillable {
   /** Answers whether an entry is a visible row that this page lacks, and takes nothing of it. */
   lacks?(entry: EntryBytes | CutEntry): boolean;
   prepare?(...asked: Parameters<Prepare>): ReturnType<Prepare>;
-  /** The entry; only its place if no fact and no join can show it. */
+  /** The facts to learn before an entry waits for its joins. */
+  needsToHold?(entry: EntryBytes): RowNeeds | undefined;
+  /** The entry; only its place if no join can show it. */
   withoutHidden?(entry: EntryBytes): EntryBytes | CutEntry;
 }
 

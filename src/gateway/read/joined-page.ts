@@ -1,5 +1,6 @@
-import type { ListType, SearchFrame } from "#fhir/bundle";
+import { readEntry, type ListType, type SearchFrame } from "#fhir/bundle";
 import type { EntryBytes } from "#fhir/json/entry-splitter";
+import { textAt } from "#fhir/json/json";
 import type { OriginBody } from "#fhir/ports";
 import { err, type Result } from "#kernel/result";
 import { Discloser, type DisclosureRefusal } from "#phi/disclose";
@@ -8,6 +9,7 @@ import type { CutEntry } from "#phi/bytes/row-cutter";
 import { Page } from "#phi/page";
 import type { Joined, NamedBases } from "#phi/row-views";
 import type { SearchGrant } from "#policy/grant";
+import type { RowNeeds } from "#policy/row-needs";
 import type { RowsRefusal } from "#gateway/origin/asking";
 import { readOriginPage, takeInTurn, waitingOf, type EntryTaker } from "#gateway/origin/origin-page";
 import type { OriginSession } from "#gateway/origin/origin-session";
@@ -19,9 +21,8 @@ import { entryBytes, type PageRows } from "./page-rows.ts";
 export class JoinedPage extends Page {
   readonly #byPage: JoinsByPage;
   readonly #origin: OriginSession;
-  readonly #type: string;
   readonly #work = JoinsByPage.work();
-  readonly #discloser: Discloser;
+  readonly #judge: { readonly discloser: Discloser; readonly type: string };
 
   constructor(
     grant: SearchGrant,
@@ -34,8 +35,7 @@ export class JoinedPage extends Page {
     this.countNone();
     this.#byPage = byPage;
     this.#origin = origin;
-    this.#type = grant.expects.type;
-    this.#discloser = new Discloser(grant, bases, joined);
+    this.#judge = { discloser: new Discloser(grant, bases, joined), type: grant.expects.type };
   }
 
   /** No number is stated beside a row that the questions of a page did not reach. */
@@ -43,13 +43,23 @@ export class JoinedPage extends Page {
     return super.finish(next, isFirst && !this.#byPage.hasLeftOut, counted);
   }
 
+  needsToHold(entry: EntryBytes): RowNeeds | undefined {
+    const { discloser, type } = this.#judge;
+    return discloser.isIncluded(entry) ? undefined : discloser.needsOfEntry(entry, type);
+  }
+
   withoutHidden(entry: EntryBytes): EntryBytes | CutEntry {
-    return JoinsByPage.withoutHidden({ discloser: this.#discloser, type: this.#type }, entry);
+    const { discloser, type } = this.#judge;
+    const read = readEntry(entry);
+    if (!read.ok || read.value.mode !== "match") return entry;
+    const { resource } = read.value;
+    if (discloser.needs(resource) !== undefined || discloser.seen(resource) !== undefined) return entry;
+    return { kind: "hidden", type, mode: "match", id: textAt(resource, "id") ?? "", entryEnd: 0 };
   }
 
   prepare(entries: readonly (EntryBytes | CutEntry)[]): ReturnType<Prepare> {
     return this.#byPage.learnPage(
-      { discloser: this.#discloser, type: this.#type },
+      this.#judge,
       entries.flatMap((entry) => (isCut(entry) ? [] : entry)),
       this.#origin,
       this.#work,
@@ -70,6 +80,7 @@ export async function prepared(
 ): Promise<Result<SearchFrame, PageRefusal | RowsRefusal>> {
   const held = new HeldEntries(origin, page);
   const holding: EntryTaker<EntryBytes, PageRefusal> = {
+    needs: (entry) => (rows.stage === "before" ? undefined : page.needsToHold?.(entry)),
     take: (entry) => {
       // Only the places of rows count before this page.
       if (type === "searchset" && rows.stage === "before") return rows.take(entry, true);

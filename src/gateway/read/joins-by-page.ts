@@ -6,7 +6,6 @@ import { searchParametersOf } from "#fhir/search/parameters";
 import type { SearchParameter } from "#fhir/search/search";
 import { ok, type Result } from "#kernel/result";
 import type { Discloser } from "#phi/disclose";
-import type { CutEntry } from "#phi/bytes/row-cutter";
 import type { DecidingRow } from "#phi/additional-patients";
 import type { Joined } from "#phi/row-views";
 import type { GrantedJoin, SearchGrant } from "#policy/grant";
@@ -82,21 +81,8 @@ export class JoinsByPage {
     return { questions: questionsMax };
   }
 
-  /** The place of a row that its reader may not see, whatever the facts and the joins are; any other entry itself. */
-  static withoutHidden(
-    { discloser, type }: { readonly discloser: Discloser; readonly type: string },
-    entry: EntryBytes,
-  ): EntryBytes | CutEntry {
-    if (discloser.isIncluded(entry) || discloser.needsOfEntry(entry, type) !== undefined) return entry;
-    const read = readEntry(entry);
-    if (!read.ok || read.value.mode !== "match" || discloser.seen(read.value.resource) !== undefined)
-      return entry;
-    const id = textAt(read.value.resource, "id") ?? "";
-    return { kind: "hidden", type, mode: "match", id, entryEnd: 0 };
-  }
-
   /**
-   * Asks about the entries of an origin page.
+   * Asks about the entries of an origin page. The facts of its rows are known.
    *
    * @param discloser judges by the joins that are known. @returns the entries that the questions did not reach.
    */
@@ -106,12 +92,6 @@ export class JoinsByPage {
     origin: OriginSession,
     work: Work,
   ): Promise<Result<ReadonlySet<EntryBytes>, RowsRefusal>> {
-    const needsOf = (entry: EntryBytes) =>
-      discloser.isIncluded(entry) ? undefined : discloser.needsOfEntry(entry, type);
-    const known = await origin.resolve(
-      entries.map((entry) => ({ needs: needsOf(entry), again: () => needsOf(entry) })),
-    );
-    if (!known.ok) return known;
     const rows = entries.flatMap((entry) => {
       const read = readEntry(entry);
       const row = read.ok && read.value.mode === "match" ? read.value.resource : undefined;
