@@ -1,6 +1,5 @@
 import { dayMilliseconds } from "#kernel/clock";
 import { writeFileSync } from "node:fs";
-import { parseArgs } from "node:util";
 import * as z from "zod";
 import { eventsOf } from "#auditing/ledger-events";
 import type { NarrowedPolicy } from "#authoring/narrow-policy";
@@ -17,6 +16,7 @@ import { auditorOptions, auditorSource } from "../records/auditor-source.ts";
 import { UnreadList } from "../records/unread.ts";
 import { readRegistryOf } from "../registry/registry-show.ts";
 import { complain, giveResult, say } from "../output.ts";
+import { readCall } from "../read-call.ts";
 
 const grantForm = z.looseObject({
   client: z.string(),
@@ -38,19 +38,15 @@ interface Reviewed {
  * `--remove-unused` removes grants without any use. Returns 0, 1 if a leaf could not be opened, 2 when it is refused.
  */
 export async function accessReview(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: {
-      ...posterOptions,
-      ...auditorOptions,
-      days: { type: "string", default: "90" },
-      ledger: { type: "string" },
-      out: { type: "string" },
-      accept: { type: "boolean", default: false },
-      "remove-unused": { type: "boolean", default: false },
-      why: { type: "string" },
-    },
+  const { values, positionals } = readCall(args, {
+    ...posterOptions,
+    ...auditorOptions,
+    days: { type: "string", default: "90" },
+    ledger: { type: "string" },
+    out: { type: "string" },
+    accept: { type: "boolean", default: false },
+    "remove-unused": { type: "boolean", default: false },
+    why: { type: "string" },
   });
   const days = Number(values.days);
   if (positionals.length > 1 || !Number.isInteger(days) || days < 1) throw new Misuse();

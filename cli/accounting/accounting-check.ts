@@ -1,7 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { Misuse } from "../misuse.ts";
 import { readFileSync } from "node:fs";
-import { parseArgs } from "node:util";
 import type { AccountingLine } from "#audit/accounting/line";
 import {
   checkLine,
@@ -24,6 +23,7 @@ import { readerAt } from "../log/reader-at.ts";
 import { keyOfLog } from "#auditing/ledger-root";
 import { printable } from "../printable.ts";
 import { giveResult, say } from "../output.ts";
+import { readCall } from "../read-call.ts";
 
 /**
  * Checks each line of a saved accounting (FHIR, CSV or HTML; each page is a file) against the ledger's public
@@ -34,11 +34,7 @@ import { giveResult, say } from "../output.ts";
  */
 export async function accountingCheck(args: readonly string[]): Promise<number> {
   const many = { type: "string", multiple: true, default: [] as string[] } as const;
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: { key: many, keys: many, ledger: { type: "string" } },
-  });
+  const { values, positionals } = readCall(args, { key: many, keys: many, ledger: { type: "string" } });
   if (positionals.length === 0)
     throw new Misuse("name the file of a saved accounting, or the files of all its pages");
   const given = givenKeys(values.key, values.keys);

@@ -1,5 +1,4 @@
 import { resolve } from "node:path";
-import { parseArgs } from "node:util";
 import * as z from "zod";
 import { csvRow } from "#audit/accounting/csv";
 import type { AuditEvent } from "#audit/event";
@@ -16,6 +15,7 @@ import { auditorOptions, auditorSource } from "../records/auditor-source.ts";
 import { eventFilter, timeOf } from "../records/event-filter.ts";
 import { patientGiven } from "../records/patient-names.ts";
 import { UnreadList } from "../records/unread.ts";
+import { readCall } from "../read-call.ts";
 
 /** A disclosure about a patient: the recipient, the reason, and the resources that left. */
 interface Disclosure {
@@ -39,19 +39,15 @@ const pagesMax = 1_000;
  * a wrong call.
  */
 export async function disclosures(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: {
-      ...auditorOptions,
-      state: { type: "string", default: ".phylax" },
-      as: { type: "string" },
-      from: { type: "string" },
-      to: { type: "string" },
-      client: { type: "string" },
-      purpose: { type: "string" },
-      csv: { type: "boolean", default: false },
-    },
+  const { values, positionals } = readCall(args, {
+    ...auditorOptions,
+    state: { type: "string", default: ".phylax" },
+    as: { type: "string" },
+    from: { type: "string" },
+    to: { type: "string" },
+    client: { type: "string" },
+    purpose: { type: "string" },
+    csv: { type: "boolean", default: false },
   });
   const [named, place, ...more] = positionals;
   if (named === undefined || more.length > 0) throw new Misuse();

@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { parseArgs } from "node:util";
 import * as z from "zod";
 import { instant } from "#kernel/clock";
 import { agreementState, type AgreementState } from "#registry/ends-soon";
@@ -11,6 +10,7 @@ import { Misuse, UnusableName } from "../misuse.ts";
 import { complain, giveResult, inColour, say, sayRows } from "../output.ts";
 import { printable } from "../printable.ts";
 import { policiesOf, readRegistryOf } from "../registry/registry-show.ts";
+import { readCall, readNamedCall } from "../read-call.ts";
 
 const agreement = z.looseObject({
   id: z.string(),
@@ -68,11 +68,7 @@ const shown = (each: Agreement, grants: readonly Grant[]) => ({
 
 /** Lists the agreements, or these of some clients. Returns 0; 1 if a named client has none; 2 when it is refused. */
 export async function agreementList(args: readonly string[]): Promise<number> {
-  const { values, positionals: clients } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: posterOptions,
-  });
+  const { values, positionals: clients } = readCall(args, posterOptions);
   const { agreements, grants } = await agreementsIn(posterOf(values));
   const found = agreements
     .filter(({ client }) => clients.length === 0 || clients.includes(client))
@@ -95,13 +91,7 @@ export async function agreementList(args: readonly string[]): Promise<number> {
  * 0; 1 when the file is a different document.
  */
 export async function agreementShow(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: { ...posterOptions, document: { type: "string" } },
-  });
-  const [id, ...more] = positionals;
-  if (id === undefined || more.length > 0) throw new Misuse();
+  const { values, name: id } = readNamedCall(args, { ...posterOptions, document: { type: "string" } });
   const isDocument = values.document === undefined ? undefined : hashOf(values.document);
   const registry = await agreementsIn(posterOf(values));
   const found = shown(named(registry, id), registry.grants);
@@ -139,13 +129,7 @@ const linesOf = ({
  * has not begun ends as it begins, because a registered agreement has an end after its begin.
  */
 export async function agreementEnd(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: { ...posterOptions, why: { type: "string" } },
-  });
-  const [id, ...more] = positionals;
-  if (id === undefined || more.length > 0) throw new Misuse();
+  const { values, name: id } = readNamedCall(args, { ...posterOptions, why: { type: "string" } });
   const from = posterOf(values);
   const registry = await agreementsIn(from);
   const ending = named(registry, id);
@@ -178,18 +162,14 @@ export async function agreementEnd(args: readonly string[]): Promise<number> {
  * approves it. `--from` after now is refused while the present agreement is in force.
  */
 export async function agreementRenew(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: {
-      ...posterOptions,
-      why: { type: "string" },
-      "new-id": { type: "string" },
-      document: { type: "string" },
-      from: { type: "string" },
-      to: { type: "string" },
-      purpose: { type: "string", multiple: true },
-    },
+  const { values, positionals } = readCall(args, {
+    ...posterOptions,
+    why: { type: "string" },
+    "new-id": { type: "string" },
+    document: { type: "string" },
+    from: { type: "string" },
+    to: { type: "string" },
+    purpose: { type: "string", multiple: true },
   });
   const [id, ...more] = positionals;
   const { "new-id": newId, document, to } = values;

@@ -1,8 +1,8 @@
-import { parseArgs } from "node:util";
 import { printRefusal } from "./submit-change.ts";
 import { Misuse } from "../misuse.ts";
 import { giveResult, say, sayRows } from "../output.ts";
 import { posterOf, posterOptions, type OperatorAnswer, type Poster } from "../connection/operator-post.ts";
+import { readCall } from "../read-call.ts";
 
 /** A list of the operators' API, of which the rows are open until a person ends them. */
 export interface ListByState<T> {
@@ -24,10 +24,9 @@ export async function listByState<T extends { readonly id: string }>(
   args: readonly string[],
   { noun, columns, pageMax, ask, rowsOf, shown, order }: ListByState<T>,
 ): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: { ...posterOptions, all: { type: "boolean", default: false } },
+  const { values, positionals } = readCall(args, {
+    ...posterOptions,
+    all: { type: "boolean", default: false },
   });
   if (positionals.length > 0) throw new Misuse();
   const [rows, from]: [T[], Poster] = [[], posterOf(values)];

@@ -1,4 +1,3 @@
-import { parseArgs } from "node:util";
 import * as z from "zod";
 import { planLines } from "#authoring/plan-lines";
 import type { PlannedChange } from "#registry/plan";
@@ -8,6 +7,7 @@ import { Misuse } from "../misuse.ts";
 import { printable } from "../printable.ts";
 import { printRefusal } from "./submit-change.ts";
 import { giveResult, say } from "../output.ts";
+import { readNamedCall } from "../read-call.ts";
 
 const row = z.object({
   id: z.string(),
@@ -72,13 +72,7 @@ export const proposalsList = (args: readonly string[]): Promise<number> =>
 
 /** Prints a proposal, its plan on the present registry, and what it would open. */
 export async function proposalsShow(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: posterOptions,
-  });
-  const [id, ...more] = positionals;
-  if (id === undefined || more.length > 0) throw new Misuse();
+  const { values, name: id } = readNamedCall(args, posterOptions);
   const answer = await getAsOperator(posterOf(values), `api/proposals/${encodeURIComponent(id)}`);
   if (answer.status !== 200) return printRefusal(answer);
   giveResult(answer.body);
@@ -99,13 +93,7 @@ export async function proposalsShow(args: readonly string[]): Promise<number> {
 
 /** Approves a proposal of a different person. Returns 0 when its act is done, 2 when it is refused. */
 export async function approve(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: posterOptions,
-  });
-  const [proposal, ...more] = positionals;
-  if (proposal === undefined || more.length > 0) throw new Misuse();
+  const { values, name: proposal } = readNamedCall(args, posterOptions);
   const answer = await postAsOperator(
     posterOf(values),
     "api/proposals/approve",
@@ -124,13 +112,8 @@ export async function approve(args: readonly string[]): Promise<number> {
 
 /** Closes an open proposal without its act, or ends a role that it gave. Returns 0, or 2 when it is refused. */
 export async function proposalsClose(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: { ...posterOptions, note: { type: "string" } },
-  });
-  const [proposal, ...more] = positionals;
-  if (proposal === undefined || more.length > 0 || values.note === undefined) throw new Misuse();
+  const { values, name: proposal } = readNamedCall(args, { ...posterOptions, note: { type: "string" } });
+  if (values.note === undefined) throw new Misuse();
   const document = JSON.stringify({ proposal, note: values.note });
   const answer = await postAsOperator(posterOf(values), "api/proposals/close", document);
   if (answer.status !== 200) return printRefusal(answer);

@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { parseArgs } from "node:util";
 import { giveSubmitted, submitChange } from "../approvals/submit-change.ts";
 import { posterOf, posterOptions } from "../connection/operator-post.ts";
 import { readJsonFile } from "../json-file.ts";
@@ -10,6 +9,7 @@ import { policiesOf, readRegistryOf } from "../registry/registry-show.ts";
 import { certificateText } from "./certificate-file.ts";
 import { checklist } from "./client-list.ts";
 import { say } from "../output.ts";
+import { readNamedCall } from "../read-call.ts";
 
 const options = {
   ...posterOptions,
@@ -39,9 +39,7 @@ const options = {
  * missing. Returns 0 when the change is applied or proposed, 2 when it is refused.
  */
 export async function clientAdd(args: readonly string[]): Promise<number> {
-  const { values, positionals } = read(args);
-  const [id, ...more] = positionals;
-  if (id === undefined || more.length > 0) throw new Misuse();
+  const { values, name: id } = read(args);
   const from = posterOf(values);
   const { policy } = values;
   const registered = policy === undefined || isDigest(policy) ? undefined : await readRegistryOf(from);
@@ -60,7 +58,7 @@ export async function clientAdd(args: readonly string[]): Promise<number> {
   return giveSubmitted(submitted, { missing });
 }
 
-const read = (args: readonly string[]) => parseArgs({ args: [...args], allowPositionals: true, options });
+const read = (args: readonly string[]) => readNamedCall(args, options);
 type Values = ReturnType<typeof read>["values"];
 
 function entriesOf(id: string, values: Values): object {

@@ -1,4 +1,3 @@
-import { parseArgs } from "node:util";
 import * as z from "zod";
 import { giveSubmitted, submitChange, type DraftChange } from "../approvals/submit-change.ts";
 import { posterOf, posterOptions, type Poster } from "../connection/operator-post.ts";
@@ -8,6 +7,7 @@ import { certificateText } from "./certificate-file.ts";
 import { readJwks } from "./client-add.ts";
 import { noClient } from "./client-list.ts";
 import { thumbprintOf } from "./thumbprint.ts";
+import { readNamedCall } from "../read-call.ts";
 
 const client = z.looseObject({
   id: z.string(),
@@ -60,13 +60,7 @@ const changer =
     draft: (entries: Entries, options: Options) => DraftChange,
   ) =>
   async (args: readonly string[]): Promise<number> => {
-    const { values, positionals } = parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: { ...posterOptions, why: { type: "string" }, ...more },
-    });
-    const [id, ...rest] = positionals;
-    if (id === undefined || rest.length > 0) throw new Misuse();
+    const { values, name: id } = readNamedCall(args, { ...posterOptions, why: { type: "string" }, ...more });
     const from = posterOf(values);
     const entries = await entriesOf(from, id);
     const change = { expects: entries.digest, ...draft(entries, values) };

@@ -1,10 +1,10 @@
-import { parseArgs } from "node:util";
 import * as z from "zod";
 import { getAsOperator, posterOf, posterOptions, type Poster } from "../connection/operator-post.ts";
 import { printRefusal } from "../approvals/submit-change.ts";
 import { UnusableName } from "../misuse.ts";
 import { printable } from "../printable.ts";
 import { giveResult, inColour, say, tableOf } from "../output.ts";
+import { readCall } from "../read-call.ts";
 
 const standing = z.looseObject({
   id: z.string(),
@@ -29,11 +29,7 @@ export const noClient = (ids: readonly string[]): string =>
  * Returns 0; 2 if a named client is not registered, or when it is refused.
  */
 export async function clientList(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: posterOptions,
-  });
+  const { values, positionals } = readCall(args, posterOptions);
   const answer = await getAsOperator(posterOf(values), "api/clients");
   if (answer.status !== 200) return printRefusal(answer);
   const all = listed.parse(answer.body).clients;

@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { parseArgs } from "node:util";
 import type { JWK } from "jose";
 import { Misuse } from "../misuse.ts";
 import { accessToken } from "./access-token.ts";
@@ -9,6 +8,7 @@ import { keyProof } from "./key-proof.ts";
 import { closeConnections, send, type Reply } from "./mutual-tls.ts";
 import { openDeployment, type Deployment } from "./deployment.ts";
 import { giveResult, say } from "../output.ts";
+import { readCall } from "../read-call.ts";
 
 /**
  * Reads a path below the FHIR base as a development client: it gets a token, and sends it over the client's
@@ -16,16 +16,12 @@ import { giveResult, say } from "../output.ts";
  * before it. Returns 0 for an answer below 400, else 1.
  */
 export async function getCommand(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: {
-      state: { type: "string", default: ".phylax" },
-      purpose: { type: "string" },
-      scope: { type: "string" },
-      header: { type: "string", multiple: true, default: [] },
-      include: { type: "boolean", default: false },
-    },
+  const { values, positionals } = readCall(args, {
+    state: { type: "string", default: ".phylax" },
+    purpose: { type: "string" },
+    scope: { type: "string" },
+    header: { type: "string", multiple: true, default: [] },
+    include: { type: "boolean", default: false },
   });
   const [id, path, ...more] = positionals;
   if (id === undefined || path === undefined || more.length > 0) throw new Misuse();

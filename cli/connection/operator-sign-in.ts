@@ -1,24 +1,22 @@
 import { resolve } from "node:path";
-import { parseArgs } from "node:util";
 import { Misuse } from "../misuse.ts";
 import { readDevFile } from "./dev-file.ts";
 import { closeConnections } from "./mutual-tls.ts";
 import { signInByBrowser } from "./sign-in.ts";
 import { ask, giveResult, say } from "../output.ts";
 import { writePrivateFile } from "../private-file.ts";
+import { readNamedCall } from "../read-call.ts";
 
 /**
  * Signs an operator of a development stack in. Prints the address to open in a browser, and writes the access
  * token, bound to the operator's certificate, to a file that only its owner can read. Returns an exit code.
  */
 export async function operatorSignIn(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: { state: { type: "string", default: ".phylax" }, out: { type: "string" } },
+  const { values, name: id } = readNamedCall(args, {
+    state: { type: "string", default: ".phylax" },
+    out: { type: "string" },
   });
-  const [id, ...more] = positionals;
-  if (id === undefined || values.out === undefined || more.length > 0) throw new Misuse();
+  if (values.out === undefined) throw new Misuse();
   try {
     const dev = readDevFile(resolve(values.state));
     const officer = dev.officers.find((each) => each.id === id);

@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
-import { parseArgs } from "node:util";
 import * as z from "zod";
 import { consentsInSet } from "#audit/consent-set";
 import { Misuse } from "../misuse.ts";
-import { postAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
+import { postAsOperator, posterOf, posterOptions, refusedBy } from "../connection/operator-post.ts";
 import { printable } from "../printable.ts";
 import { namesGiven, patientGiven, requirePatients } from "../records/patient-names.ts";
 import { complain, giveResult, say } from "../output.ts";
+import { readCall } from "../read-call.ts";
 
 const answer = z.object({
   consents: z.array(
@@ -49,16 +49,11 @@ const patientsMax = 100; // of one question to the operators' door
  * when it is refused.
  */
 export async function consentList(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: posterOptions,
-  });
+  const { values, positionals } = readCall(args, posterOptions);
   const patients = namesGiven(positionals);
   if (patients.length === 0) throw new Misuse();
   requirePatients(patients);
   const found = await versionsOnFile(values, patients);
-  if (typeof found === "number") return found;
   giveResult(found);
   for (const { patient, consent, digest, isActive, mayPermit, filedBy, filedAt } of found) {
     const state = isActive ? (mayPermit ? "permits and denies" : "denies") : "not in force";
@@ -74,11 +69,7 @@ export async function consentList(args: readonly string[]): Promise<number> {
  * 0; 1 when a later record names it; 2 when the question is refused or the Consent is still in force.
  */
 export async function consentCheck(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: { ...posterOptions, records: { type: "string" } },
-  });
+  const { values, positionals } = readCall(args, { ...posterOptions, records: { type: "string" } });
   const [name, consent, ...more] = positionals;
   if (name === undefined || consent === undefined || more.length > 0 || values.records === undefined)
     throw new Misuse();
@@ -90,7 +81,6 @@ export async function consentCheck(args: readonly string[]): Promise<number> {
     .filter(({ event }) => event.consents !== undefined);
   const named = new Set([patient, ...records.flatMap(patientsOf)]);
   const versions = await versionsOnFile(values, [...named]);
-  if (typeof versions === "number") return versions;
   const own = versions.filter((version) => version.patient === patient && version.consent === consent);
   const last = own.at(-1);
   if (last === undefined || last.isActive) {
@@ -138,16 +128,13 @@ const patientsOf = ({ event }: RecordLine): readonly string[] => event.patients.
 async function versionsOnFile(
   values: Parameters<typeof posterOf>[0],
   patients: readonly string[],
-): Promise<readonly Version[] | number> {
+): Promise<readonly Version[]> {
   const found: Version[] = [];
   for (let from = 0; from < patients.length; from += patientsMax) {
     const some = patients.slice(from, from + patientsMax);
     const body = JSON.stringify({ patients: some });
     const reply = await postAsOperator(posterOf(values), "api/consents", body);
-    if (reply.status !== 200) {
-      complain(refusalLine(reply));
-      return reply.status < 500 ? 2 : 1;
-    }
+    if (reply.status !== 200) throw refusedBy(reply);
     found.push(...answer.parse(reply.body).consents);
   }
   return found;

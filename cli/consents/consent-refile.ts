@@ -1,10 +1,10 @@
 import { resourceAtOrigin } from "#fhir/origin";
 import { readFileSync } from "node:fs";
-import { parseArgs } from "node:util";
 import * as z from "zod";
-import { postAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
-import { complain, giveResult, say } from "../output.ts";
+import { postAsOperator, posterOf, posterOptions, refusedBy } from "../connection/operator-post.ts";
+import { giveResult, say } from "../output.ts";
 import { namesGiven, requirePatients } from "../records/patient-names.ts";
+import { readCall } from "../read-call.ts";
 
 const consentReference = resourceAtOrigin("Consent");
 const answer = z.object({ refiled: z.number(), remaining: z.number() });
@@ -16,11 +16,7 @@ const namesMax = 100; // of each type in one request to the operators' door
  * 0 when that is done, 2 when it is refused.
  */
 export async function consentRefile(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: { ...posterOptions, patients: { type: "string" } },
-  });
+  const { values, positionals } = readCall(args, { ...posterOptions, patients: { type: "string" } });
   const listed = values.patients === undefined ? [] : readFileSync(values.patients, "utf8").split(/\s+/u);
   const names = [...new Set(namesGiven([...positionals, ...listed]))];
   const { consents = [], patients = [] } = Object.groupBy(names, (name) =>
@@ -35,10 +31,7 @@ export async function consentRefile(args: readonly string[]): Promise<number> {
       consents: consents.slice(from, from + namesMax),
     });
     const reply = await postAsOperator(posterOf(values), "api/consents/refilings", body);
-    if (reply.status !== 200) {
-      complain(refusalLine(reply));
-      return reply.status < 500 ? 2 : 1;
-    }
+    if (reply.status !== 200) throw refusedBy(reply);
     const done = answer.parse(reply.body);
     refiled += done.refiled;
     ({ remaining } = done);

@@ -1,11 +1,11 @@
-import { parseArgs } from "node:util";
 import { findIdentifiers, type LeftIdentifier } from "#deid-check/check";
 import { likenessOf } from "#deid-check/quasi-identifiers";
 import { insideOf, readLeftJson, type ReadValue } from "#deid-check/read-json";
-import { Misuse, UnusableFile } from "../misuse.ts";
+import { UnusableFile } from "../misuse.ts";
 import { complain, giveResult, say } from "../output.ts";
 import { deidFormNamed } from "./form-option.ts";
 import { resourceTexts } from "./resource-lines.ts";
+import { readNamedCall } from "../read-call.ts";
 
 /** Groups that the text shows; `--json` has them all. */
 const groupsShown = 5;
@@ -15,13 +15,9 @@ const groupsShown = 5;
  * file shows alike. Returns 0 if the file has no identifier, else 1.
  */
 export async function deidCheck(args: readonly string[]): Promise<number> {
-  const { positionals, values } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: { form: { type: "string", default: "safe-harbor" } },
+  const { values, name: file } = readNamedCall(args, {
+    form: { type: "string", default: "safe-harbor" },
   });
-  const [file, ...others] = positionals;
-  if (file === undefined || others.length > 0) throw new Misuse();
   const form = deidFormNamed(values.form);
   const year = new Date().getUTCFullYear();
   const read = resourceTexts(file).map((text, at) => parsed(file, text, at + 1));

@@ -1,6 +1,5 @@
 import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
-import { parseArgs } from "node:util";
 import { deidentify } from "#deid/deidentify";
 import { isArray, isObject, objectAt, property, readJson, textAt, type JsonObject } from "#fhir/json/json";
 import { isResourceType, type ResourceType } from "#fhir/r4/elements";
@@ -8,19 +7,16 @@ import { Misuse, UnusableFile } from "../misuse.ts";
 import { complain, giveResult, say } from "../output.ts";
 import { deidFormNamed } from "./form-option.ts";
 import { resourceTexts } from "./resource-lines.ts";
+import { readCall } from "../read-call.ts";
 
 /**
  * Writes a file's resources in a de-identified form, with random codes in the place of ids. No code can be made
  * twice: the codes of a run are in memory alone, and end with the run.
  */
 export async function deidMake(args: readonly string[]): Promise<number> {
-  const { positionals, values } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: {
-      form: { type: "string", default: "safe-harbor" },
-      base: { type: "string", default: "urn:none" },
-    },
+  const { positionals, values } = readCall(args, {
+    form: { type: "string", default: "safe-harbor" },
+    base: { type: "string", default: "urn:none" },
   });
   const [file, out, ...others] = positionals;
   if (file === undefined || out === undefined || others.length > 0) throw new Misuse();

@@ -1,8 +1,6 @@
 import { join, resolve } from "node:path";
-import { parseArgs } from "node:util";
 import { readSecrets } from "../keys/keys-new.ts";
 import { readLocks } from "../log/lock-rules.ts";
-import { Misuse } from "../misuse.ts";
 import { printable } from "../printable.ts";
 import { checks, verifierKeysOf, type Situation } from "./checks.ts";
 import { folderOf, repository } from "./deploy-config.ts";
@@ -10,6 +8,7 @@ import { readEnvironment } from "./environment.ts";
 import { liveAt, liveFacts } from "./live.ts";
 import { configsOf, deployedWorkers, writtenConfigs } from "./worker-configs.ts";
 import { giveResult, inColour, say } from "../output.ts";
+import { readNamedCall } from "../read-call.ts";
 
 /**
  * Checks an environment before and after it is deployed. Without --live it reads files alone; with it, it asks
@@ -18,13 +17,12 @@ import { giveResult, inColour, say } from "../output.ts";
 export async function deployCheck(args: readonly string[]): Promise<number> {
   const text = { type: "string" } as const;
   const flag = { type: "boolean", default: false } as const;
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: { secrets: text, locks: text, "token-file": text, live: flag },
+  const { values, name: file } = readNamedCall(args, {
+    secrets: text,
+    locks: text,
+    "token-file": text,
+    live: flag,
   });
-  const [file, ...more] = positionals;
-  if (file === undefined || more.length > 0) throw new Misuse();
   const deployment = readEnvironment(file);
   const folder = folderOf(file, deployment.environment);
   const situation: Situation = {

@@ -1,10 +1,9 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { parseArgs } from "node:util";
-import { Misuse } from "../misuse.ts";
 import { readEnvironment } from "./environment.ts";
 import { configFile, configsOf } from "./worker-configs.ts";
 import { giveResult, say } from "../output.ts";
+import { readNamedCall } from "../read-call.ts";
 
 export const repository = join(import.meta.dirname, "../..");
 
@@ -17,9 +16,7 @@ export const folderOf = (file: string, environment: string): string =>
  * twice. The next deployment uses them: `wrangler deploy -c FILE`.
  */
 export async function deployConfig(args: readonly string[]): Promise<number> {
-  const { positionals } = parseArgs({ args: [...args], allowPositionals: true });
-  const [file, ...more] = positionals;
-  if (file === undefined || more.length > 0) throw new Misuse();
+  const { name: file } = readNamedCall(args, {});
   const deployment = readEnvironment(file);
   const folder = folderOf(file, deployment.environment);
   mkdirSync(folder, { recursive: true });

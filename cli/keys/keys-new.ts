@@ -1,6 +1,5 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { parseArgs } from "node:util";
 import { isLedgerName } from "#ledger/ledger-name";
 import { Misuse, UnusableFile } from "../misuse.ts";
 import {
@@ -14,6 +13,7 @@ import {
   type Worker,
 } from "./made-keys.ts";
 import { giveResult, say } from "../output.ts";
+import { readCall } from "../read-call.ts";
 
 /**
  * Makes every secret of a deployment: a file for each worker that `wrangler secret bulk` takes, and a file with
@@ -22,10 +22,11 @@ import { giveResult, say } from "../output.ts";
  */
 export function keysNew(args: readonly string[]): number {
   const text = { type: "string" } as const;
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: { "ledger-name": text, witness: text, auditor: text, environment: text },
+  const { values, positionals } = readCall(args, {
+    "ledger-name": text,
+    witness: text,
+    auditor: text,
+    environment: text,
   });
   const [folder, ...more] = positionals;
   const { "ledger-name": ledgerName, witness, auditor, environment } = values;
@@ -102,10 +103,10 @@ function makeAuditor(folder: string, kid: string): void {
 /** Prints the public halves of secrets, and the verifier keys of the ledger and of a witness. */
 export function keysPublic(args: readonly string[]): number {
   const text = { type: "string" } as const;
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: { "ledger-name": text, witness: text, log: { type: "string", multiple: true, default: [] } },
+  const { values, positionals } = readCall(args, {
+    "ledger-name": text,
+    witness: text,
+    log: { type: "string", multiple: true, default: [] },
   });
   if (positionals.length === 0) throw new Misuse();
   const found: Record<string, unknown> = {};

@@ -1,6 +1,5 @@
 import { existsSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { parseArgs } from "node:util";
 import { Misuse, printFault, UnusableFile, UnusableName } from "../misuse.ts";
 import { readSecrets, writePrivate } from "./keys-new.ts";
 import {
@@ -12,6 +11,7 @@ import {
   type Worker,
 } from "./made-keys.ts";
 import { giveResult, say } from "../output.ts";
+import { readCall } from "../read-call.ts";
 
 /** A step of a rotation: a file for `wrangler secret bulk`, or a variable to deploy, and the time to wait. */
 interface Step {
@@ -45,10 +45,9 @@ const memberOf = (variable: string): string =>
  * the order of their numbers. The workers accept the old and the new key from the first step to the last.
  */
 export function keysRotate(args: readonly string[]): number {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: { out: { type: "string" }, environment: { type: "string" } },
+  const { values, positionals } = readCall(args, {
+    out: { type: "string" },
+    environment: { type: "string" },
   });
   const [file, name, ...more] = positionals;
   if (file === undefined || name === undefined || values.out === undefined || more.length > 0)

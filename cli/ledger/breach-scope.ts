@@ -1,4 +1,3 @@
-import { parseArgs } from "node:util";
 import type { BreachClocks } from "#audit/breach-clocks";
 import { breachCsv, breachLetter, countsInRow } from "#audit/breach-papers";
 import type { AuditEvent } from "#audit/event";
@@ -9,6 +8,7 @@ import { auditorOptions, auditorSource } from "../records/auditor-source.ts";
 import { eventFilter, NamedClient, timeOf } from "../records/event-filter.ts";
 import { UnreadList } from "../records/unread.ts";
 import { complain, giveResult, printsJson, say } from "../output.ts";
+import { readCall } from "../read-call.ts";
 
 interface Report extends BreachReport {
   /** The names that the records must have: a client, a certificate, a key, a token, a user. */
@@ -44,11 +44,7 @@ export async function breachScope(args: readonly string[]): Promise<number> {
     origin: many,
     discovered: single,
   } as const;
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: { ...auditorOptions, ...options },
-  });
+  const { values, positionals } = readCall(args, { ...auditorOptions, ...options });
   const { from, to, purpose, origin, discovered } = values;
   const names = Object.fromEntries(
     (["client", "certificate", "key-id", "token", "user"] as const).flatMap((name) => {

@@ -1,13 +1,13 @@
 import { Misuse } from "../misuse.ts";
 import { mkdir, open } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { parseArgs } from "node:util";
 import { auditEventsOf } from "#audit/balp/audit-event";
 import { auditorOptions, auditorSource } from "../records/auditor-source.ts";
 import { eventFilter, filterOptions } from "../records/event-filter.ts";
 import { eventsOf, type EventOnRecord } from "#auditing/ledger-events";
 import { UnreadList } from "../records/unread.ts";
 import { complain, giveResult, say } from "../output.ts";
+import { readCall } from "../read-call.ts";
 
 const fileName = "AuditEvent.ndjson";
 
@@ -18,7 +18,7 @@ const fileName = "AuditEvent.ndjson";
  */
 export async function ledgerExportFhir(args: readonly string[]): Promise<number> {
   const options = { ...auditorOptions, ...filterOptions, server: { type: "string" } } as const;
-  const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options });
+  const { values, positionals } = readCall(args, options);
   const [folder, named, ...more] = positionals;
   if (folder === undefined || more.length > 0)
     throw new Misuse(

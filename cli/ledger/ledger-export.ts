@@ -2,7 +2,6 @@ import { Misuse } from "../misuse.ts";
 import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import { toBase64 } from "#ledger/bytes/base64";
 import type { LogReader } from "#ledger/ports";
 import { mayBeDeleted, RootLeaves } from "#ledger/root-log";
@@ -17,6 +16,7 @@ import { sentence } from "#auditing/sentence";
 import { keysWithRoot, rootKeyOf } from "#auditing/ledger-root";
 import { CHECKPOINT_LAG_MS } from "#auditing/late-checkpoint";
 import { giveResult, say } from "../output.ts";
+import { readCall } from "../read-call.ts";
 
 /**
  * Writes each log of a known key to a folder. Each object is checked on its way and once more from the disk.
@@ -25,11 +25,7 @@ import { giveResult, say } from "../output.ts";
  */
 export async function ledgerExport(args: readonly string[]): Promise<number> {
   const many = { type: "string", multiple: true, default: [] as string[] } as const;
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: { key: many, keys: many },
-  });
+  const { values, positionals } = readCall(args, { key: many, keys: many });
   const [folder, named, ...more] = positionals;
   if (folder === undefined || more.length > 0) throw new Misuse(wanted);
   giveResult({ folder: resolve(folder), logs: await exportLedger(resolve(folder), named, values) });

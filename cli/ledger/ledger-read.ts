@@ -1,6 +1,5 @@
 import { decidedByText } from "#audit/decided-by-words";
 import { Misuse } from "../misuse.ts";
-import { parseArgs } from "node:util";
 import type { Counts } from "#audit/event";
 import { csvRow } from "#audit/accounting/csv";
 import { toBase64 } from "#ledger/bytes/base64";
@@ -10,6 +9,7 @@ import { eventsOf, type EventOnRecord } from "#auditing/ledger-events";
 import { printable } from "../printable.ts";
 import { UnreadList } from "../records/unread.ts";
 import { complain, giveLine, printsJson, say } from "../output.ts";
+import { readCall } from "../read-call.ts";
 
 /**
  * Opens the leaves of each log with an auditor's key and prints the events in the order of their times:
@@ -23,7 +23,7 @@ export async function ledgerRead(args: readonly string[]): Promise<number> {
     csv: { type: "boolean", default: false },
     limit: { type: "string" },
   } as const;
-  const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options });
+  const { values, positionals } = readCall(args, options);
   const limit = limitOf(values.limit);
   if (printsJson() && values.csv) throw new Misuse("choose --json or --csv");
   if (positionals.length > 1) throw new Misuse("name one URL or folder and nothing more");

@@ -1,5 +1,4 @@
 import { Misuse } from "../misuse.ts";
-import { parseArgs } from "node:util";
 import { type Checkpoint, openCheckpoint } from "#ledger/tlog/checkpoint";
 import { endOf, SWITCH_SLACK_MS } from "#ledger/log-name";
 import type { LogReader } from "#ledger/ports";
@@ -16,6 +15,7 @@ import { printable } from "../printable.ts";
 import { readerAt } from "../log/reader-at.ts";
 import { readLocks } from "../log/lock-rules.ts";
 import { complain, giveResult, say } from "../output.ts";
+import { readCall } from "../read-call.ts";
 
 interface LogRetention {
   readonly log: string;
@@ -43,7 +43,7 @@ export async function ledgerRetention(args: readonly string[]): Promise<number> 
     keys: many,
     at: single,
   } as const;
-  const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options });
+  const { values, positionals } = readCall(args, options);
   const [named, ...more] = positionals;
   if (named === undefined || more.length > 0)
     throw new Misuse("name a file of lock rules, or the URL of the API that returns them, and nothing more");

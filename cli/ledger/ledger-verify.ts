@@ -2,7 +2,6 @@ import { setTimeout as wait } from "node:timers/promises";
 import { Misuse } from "../misuse.ts";
 import { readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
-import { parseArgs } from "node:util";
 import { openEarlierCheckpoint, ROOT_LOG } from "#ledger/root-log";
 import type { Receipt } from "#ledger/receipt";
 import { parseReceipt } from "#ledger/read-receipt";
@@ -17,6 +16,7 @@ import type { LogReport } from "#auditing/log-report";
 import { printReport, reportAsJson } from "../log/ledger-report.ts";
 import { type RootPlace, rootKeyOf, verifyLogs } from "#auditing/ledger-root";
 import { giveResult, say } from "../output.ts";
+import { readCall } from "../read-call.ts";
 
 /**
  * Checks every log of a known public key, over HTTP or in an exported folder, and names the object that is
@@ -75,10 +75,13 @@ interface VerifyRequest {
 
 async function readRequest(args: readonly string[]): Promise<VerifyRequest> {
   const many = { type: "string", multiple: true, default: [] as string[] } as const;
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: { key: many, keys: many, witness: many, log: many, since: many, receipt: many },
+  const { values, positionals } = readCall(args, {
+    key: many,
+    keys: many,
+    witness: many,
+    log: many,
+    since: many,
+    receipt: many,
   });
   const given = givenKeys(values.key, values.keys);
   const [named, ...more] = positionals;

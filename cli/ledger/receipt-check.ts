@@ -1,7 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { Misuse } from "../misuse.ts";
 import { existsSync, readFileSync } from "node:fs";
-import { parseArgs } from "node:util";
 import { toBase64 } from "#ledger/bytes/base64";
 import { utf8 } from "#kernel/encoded";
 import { sameBytes } from "#ledger/bytes/bytes";
@@ -17,6 +16,7 @@ import { sentence } from "#auditing/sentence";
 import { keyOfLog } from "#auditing/ledger-root";
 import { readerAt } from "../log/reader-at.ts";
 import { complain, giveResult, say } from "../output.ts";
+import { readCall } from "../read-call.ts";
 
 /** The result of a check: sentences that state the facts shown, or the error. */
 interface Verdict {
@@ -40,7 +40,7 @@ export async function receiptCheck(args: readonly string[]): Promise<number> {
     checkpoint: single,
     ledger: single,
   } as const;
-  const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options });
+  const { values, positionals } = readCall(args, options);
   const [given, ...more] = positionals;
   if (given === undefined || more.length > 0) throw new Misuse("name one receipt, or a file that has it");
   const keys = givenKeys(values["log-key"], values.keys);

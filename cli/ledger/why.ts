@@ -1,4 +1,3 @@
-import { parseArgs } from "node:util";
 import { adviceOn } from "#entrypoint/advice";
 import { Misuse } from "../misuse.ts";
 import { printable } from "../printable.ts";
@@ -8,17 +7,14 @@ import { eventsOf } from "#auditing/ledger-events";
 import { UnreadList } from "../records/unread.ts";
 import { asJson, asLine } from "./ledger-read.ts";
 import { complain, giveLine, printsJson, say } from "../output.ts";
+import { readCall } from "../read-call.ts";
 
 /**
  * Prints the records of a request, and for a refusal the advice that its caller got. Opens leaves with an
  * auditor's key: patient data, on standard output and nowhere else. Returns 1 if no record has the id.
  */
 export async function why(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: auditorOptions,
-  });
+  const { values, positionals } = readCall(args, auditorOptions);
   const [id, place, ...more] = positionals;
   if (id === undefined || more.length > 0) throw new Misuse();
   if (!/^[0-9a-f]{32}$/u.test(id))

@@ -1,10 +1,10 @@
-import { parseArgs } from "node:util";
 import { giveSubmitted, printRefusal, propose } from "../approvals/submit-change.ts";
 import { thumbprintOf } from "../clients/thumbprint.ts";
 import { postAsOperator, posterOf, posterOptions } from "../connection/operator-post.ts";
 import { Misuse, UnusableName } from "../misuse.ts";
 import { giveResult, say } from "../output.ts";
 import { readOperators, type RegisteredOperator } from "./operator-list.ts";
+import { readNamedCall } from "../read-call.ts";
 
 const options = {
   ...posterOptions,
@@ -20,7 +20,7 @@ const options = {
   reinstate: { type: "boolean", default: false },
 } as const;
 
-const read = (args: readonly string[]) => parseArgs({ args: [...args], allowPositionals: true, options });
+const read = (args: readonly string[]) => readNamedCall(args, options);
 type Values = ReturnType<typeof read>["values"];
 type Entry = Omit<RegisteredOperator, "elevated">;
 
@@ -49,9 +49,7 @@ async function proposed(
   args: readonly string[],
   entryOf: (id: string, values: Values, known: RegisteredOperator | undefined) => Entry,
 ): Promise<number> {
-  const { values, positionals } = read(args);
-  const [id, ...more] = positionals;
-  if (id === undefined || more.length > 0) throw new Misuse();
+  const { values, name: id } = read(args);
   const { why } = values;
   if (why === undefined) throw new Misuse("--why says the reason, for the approver and for the record");
   const from = posterOf(values);
@@ -99,13 +97,7 @@ export const operatorSuspend = (args: readonly string[]): Promise<number> => nar
 export const operatorRemove = (args: readonly string[]): Promise<number> => narrowed(args, "remove");
 
 async function narrowed(args: readonly string[], act: "suspend" | "remove"): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: posterOptions,
-  });
-  const [operator, ...more] = positionals;
-  if (operator === undefined || more.length > 0) throw new Misuse();
+  const { values, name: operator } = readNamedCall(args, posterOptions);
   const reply = await postAsOperator(posterOf(values), `api/operators/${act}`, JSON.stringify({ operator }));
   if (reply.status !== 200) return printRefusal(reply);
   giveResult(reply.body);

@@ -1,4 +1,3 @@
-import { parseArgs } from "node:util";
 import * as z from "zod";
 import {
   getAsOperator,
@@ -9,6 +8,7 @@ import {
 } from "../connection/operator-post.ts";
 import { Misuse } from "../misuse.ts";
 import { giveResult, say, sayRows } from "../output.ts";
+import { readCall } from "../read-call.ts";
 
 const operatorForm = z.object({
   id: z.string(),
@@ -29,11 +29,7 @@ export async function readOperators(from: Poster): Promise<readonly RegisteredOp
 
 /** Lists the operators with their roles. Returns 0, or 2 when it is refused. */
 export async function operatorList(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: posterOptions,
-  });
+  const { values, positionals } = readCall(args, posterOptions);
   if (positionals.length > 0) throw new Misuse();
   const operators = await readOperators(posterOf(values));
   giveResult(operators);

@@ -1,8 +1,8 @@
-import { parseArgs } from "node:util";
 import * as z from "zod";
-import { getAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
+import { getAsOperator, posterOf, posterOptions, refusedBy } from "../connection/operator-post.ts";
 import { Misuse } from "../misuse.ts";
 import { complain, giveResult, say } from "../output.ts";
+import { readCall } from "../read-call.ts";
 
 const names = z.array(z.string());
 const probeForm = z.object({
@@ -16,18 +16,11 @@ const probeForm = z.object({
 
 /** Lists the last probe of each origin, or of one. Returns 0, 1 when there is none, or 2 when it is refused. */
 export async function originList(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: posterOptions,
-  });
+  const { values, positionals } = readCall(args, posterOptions);
   const [name, ...more] = positionals;
   if (more.length > 0) throw new Misuse();
   const reply = await getAsOperator(posterOf(values), "api/origins/probes");
-  if (reply.status !== 200) {
-    complain(refusalLine(reply));
-    return reply.status < 500 ? 2 : 1;
-  }
+  if (reply.status !== 200) throw refusedBy(reply);
   const all = z.object({ probes: z.array(probeForm) }).parse(reply.body).probes;
   const probes = all.filter(({ origin }) => name === undefined || origin === name);
   giveResult(probes);

@@ -1,6 +1,5 @@
 import { Misuse } from "../misuse.ts";
 import { readFileSync } from "node:fs";
-import { parseArgs } from "node:util";
 import { Secret } from "#kernel/secret";
 import { registryDocument, type RegistryDocument } from "#registry/document";
 import { clientOfEntry } from "./client-of-entry.ts";
@@ -9,6 +8,7 @@ import { probeOrigin } from "./probe-origin.ts";
 import { posterOf, posterOptions } from "../connection/operator-post.ts";
 import { recordFindings } from "./record-findings.ts";
 import { complain, giveResult, say } from "../output.ts";
+import { readNamedCall } from "../read-call.ts";
 
 /**
  * Asks a FHIR server what it does, and prints the members for its entry in the registry file. The server is
@@ -17,19 +17,13 @@ import { complain, giveResult, say } from "../output.ts";
  * or the findings were not recorded, 2 for a misuse.
  */
 export async function originProbe(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: {
-      registry: { type: "string" },
-      "bearer-from": { type: "string" },
-      "allow-writes": { type: "boolean", default: false },
-      record: { type: "boolean", default: false },
-      ...posterOptions,
-    },
+  const { values, name: asked } = readNamedCall(args, {
+    registry: { type: "string" },
+    "bearer-from": { type: "string" },
+    "allow-writes": { type: "boolean", default: false },
+    record: { type: "boolean", default: false },
+    ...posterOptions,
   });
-  const [asked, ...more] = positionals;
-  if (asked === undefined || more.length > 0) throw new Misuse();
   // A record names a registered origin, not an address.
   if (values.record && /^https?:/u.test(asked)) throw new Misuse();
   const client = /^https?:\/\//u.test(asked)

@@ -1,9 +1,9 @@
 import { Misuse } from "../misuse.ts";
-import { parseArgs } from "node:util";
 import { proveExamples } from "#authoring/prove-examples";
 import { policyDigest, readPolicyDocument, type PolicyProblem } from "#policy/document";
 import { readJsonFile } from "../json-file.ts";
 import { complain, giveResult, say } from "../output.ts";
+import { readCall } from "../read-call.ts";
 
 interface Checked {
   readonly file: string;
@@ -22,7 +22,7 @@ interface Checked {
  * when there is no error, otherwise 2.
  */
 export async function policyCheck(args: readonly string[]): Promise<number> {
-  const { positionals } = parseArgs({ args: [...args], allowPositionals: true, options: {} });
+  const { positionals } = readCall(args, {});
   if (positionals.length === 0) throw new Misuse();
   const checked = await Promise.all(positionals.map(check));
   giveResult(checked);

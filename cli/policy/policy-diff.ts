@@ -1,17 +1,17 @@
 import { Misuse } from "../misuse.ts";
-import { parseArgs } from "node:util";
 import { comparePolicies } from "#authoring/diff";
 import { diffLines } from "#authoring/diff-lines";
 import { readPolicyDocument, type PolicyDocument } from "#policy/document";
 import { readJsonFile } from "../json-file.ts";
 import { complain, giveResult, say } from "../output.ts";
+import { readCall } from "../read-call.ts";
 
 /**
  * Prints the permissions that the second policy adds to the first (`+`) and removes (`-`). Returns 0 when
  * both permit the same, 1 when they differ, 2 when a file has no valid policy.
  */
 export async function policyDiff(args: readonly string[]): Promise<number> {
-  const { positionals } = parseArgs({ args: [...args], allowPositionals: true, options: {} });
+  const { positionals } = readCall(args, {});
   const [before, after, ...more] = positionals;
   if (before === undefined || after === undefined || more.length > 0) throw new Misuse();
   const [left, right] = [readPolicyFile(before), readPolicyFile(after)];

@@ -1,7 +1,6 @@
 import { Misuse } from "../misuse.ts";
 import { readFileSync } from "node:fs";
 import { createHash } from "node:crypto";
-import { parseArgs } from "node:util";
 import { readInteraction, type Interaction } from "#fhir/interaction";
 import { isObject, readJson, textAt, valuesAt, type JsonObject } from "#fhir/json/json";
 import { isId, parseReference } from "#fhir/r4/reference";
@@ -20,6 +19,7 @@ import { explain, type Explanation } from "#authoring/explain";
 import type { Explained, ExplainStep } from "#authoring/explain-step";
 import { callerByPolicy, callerByRegistry, type PolicyCaller } from "./policy-caller.ts";
 import { giveResult, say } from "../output.ts";
+import { readCall } from "../read-call.ts";
 
 interface Report extends Omit<Explanation, "refused"> {
   readonly refused: string | undefined;
@@ -34,24 +34,20 @@ interface Report extends Omit<Explanation, "refused"> {
 export async function policyExplain(args: readonly string[]): Promise<number> {
   const many = { type: "string", multiple: true, default: [] as string[] } as const;
   const text = { type: "string" } as const;
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: {
-      registry: text,
-      policy: text,
-      client: text,
-      purpose: text,
-      origin: { type: "string", default: "main" },
-      scope: text,
-      patient: text,
-      user: text,
-      "user-patient": many,
-      at: text,
-      sample: text,
-      consent: many,
-      actor: many,
-    },
+  const { values, positionals } = readCall(args, {
+    registry: text,
+    policy: text,
+    client: text,
+    purpose: text,
+    origin: { type: "string", default: "main" },
+    scope: text,
+    patient: text,
+    user: text,
+    "user-patient": many,
+    at: text,
+    sample: text,
+    consent: many,
+    actor: many,
   });
   const { registry, policy, client, purpose, origin, scope, patient, user } = values;
   if (registry === undefined && policy === undefined)

@@ -1,4 +1,3 @@
-import { parseArgs } from "node:util";
 import * as z from "zod";
 import { parsePolicyDocument, policyDigest } from "#policy/document";
 import { giveSubmitted, submitChange } from "../approvals/submit-change.ts";
@@ -7,20 +6,17 @@ import { readJsonFile } from "../json-file.ts";
 import { Misuse, UnusableName } from "../misuse.ts";
 import { readRegistryOf } from "../registry/registry-show.ts";
 import { complain } from "../output.ts";
+import { readCall } from "../read-call.ts";
 
 /**
  * Publishes policies, and gives the named grants the (only) policy. Each policy's examples are proven first. With
  * `--why` it makes a proposal. Returns 0 when that is done, 2 when it is refused.
  */
 export async function policyPublish(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: {
-      ...posterOptions,
-      why: { type: "string" },
-      grant: { type: "string", multiple: true, default: [] },
-    },
+  const { values, positionals } = readCall(args, {
+    ...posterOptions,
+    why: { type: "string" },
+    grant: { type: "string", multiple: true, default: [] },
   });
   if (positionals.length === 0 || (values.grant.length > 0 && positionals.length > 1))
     throw new Misuse("--grant takes one policy: CLIENT/ORIGIN/PURPOSE");

@@ -2,13 +2,13 @@ import { isPrivateUrl } from "#fhir/loopback";
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { parseArgs } from "node:util";
 import { Misuse, UnusableFile } from "../misuse.ts";
 import { publicKeysIn } from "../log/ledger-keys.ts";
 import { closeConnections, send } from "../connection/mutual-tls.ts";
 import { profileFile, readProfile, writeProfile, writeToken, type Profile } from "../connection/profile.ts";
 import { signInByBrowser, signInByDevice } from "../connection/sign-in.ts";
 import { ask, giveResult, say } from "../output.ts";
+import { readNamedCall } from "../read-call.ts";
 
 const text = { type: "string" } as const;
 const options = {
@@ -38,9 +38,7 @@ type Values = {
  * profile has an issuer. Returns 0 when the door answered, and the operator is signed in where needed.
  */
 export async function login(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options });
-  const [name, ...more] = positionals;
-  if (name === undefined || more.length > 0) throw new Misuse();
+  const { values, name } = readNamedCall(args, options);
   try {
     const profile = await changed(before(name, values), name, values);
     await answers(profile);

@@ -12,6 +12,7 @@ import {
 } from "../connection/profile.ts";
 import { writeProfile } from "../connection/profile.ts";
 import { giveResult, say, sayRows } from "../output.ts";
+import { readNamedCall } from "../read-call.ts";
 
 /** Prints each profile with its operators' door and whether its operator is signed in. */
 export function profileList(args: readonly string[]): number {
@@ -37,13 +38,7 @@ export function profileList(args: readonly string[]): number {
 
 /** Deletes the stored token of a profile; with --forget the whole profile. */
 export function logout(args: readonly string[]): number {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: { forget: { type: "boolean", default: false } },
-  });
-  const [name, ...more] = positionals;
-  if (name === undefined || more.length > 0) throw new Misuse();
+  const { values, name } = readNamedCall(args, { forget: { type: "boolean", default: false } });
   readProfile(name);
   if (values.forget) removeProfile(name);
   else removeToken(name);
@@ -55,15 +50,15 @@ export function logout(args: readonly string[]): number {
 /** Adds a client's credentials to the profile of `--profile`, so that `token` and `get` can act as the client. */
 export function profileClient(args: readonly string[]): number {
   const text = { type: "string" } as const;
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: { cert: text, key: text, jwk: text, scope: text, purpose: text },
+  const { values, name: id } = readNamedCall(args, {
+    cert: text,
+    key: text,
+    jwk: text,
+    scope: text,
+    purpose: text,
   });
-  const [id, ...more] = positionals;
   const name = selectedProfile();
   const { cert, key, jwk, scope = "system/*.rs", purpose = "TREAT" } = values;
-  if (id === undefined || more.length > 0) throw new Misuse();
   if (name === undefined) throw new Misuse("name the profile with --profile");
   const hasCertificate = cert !== undefined && key !== undefined;
   if (!hasCertificate && jwk === undefined)

@@ -10,13 +10,13 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join, resolve } from "node:path";
-import { parseArgs } from "node:util";
 import { posterOptions } from "../connection/operator-post.ts";
 import { exportLedger } from "../ledger/ledger-export.ts";
 import { keyFilesOf } from "../log/state-keys.ts";
 import { Misuse } from "../misuse.ts";
 import { registryToFile } from "../registry/registry-show.ts";
 import { giveResult, say } from "../output.ts";
+import { readNamedCall } from "../read-call.ts";
 
 /**
  * Writes the registry and the whole ledger to a new folder: `registry.json`, `ledger/`, and `backup.json` with
@@ -26,13 +26,12 @@ import { giveResult, say } from "../output.ts";
  */
 export async function backup(args: readonly string[]): Promise<number> {
   const many = { type: "string", multiple: true, default: [] as string[] } as const;
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: { ...posterOptions, key: many, keys: many, ledger: { type: "string" } },
+  const { values, name: folder } = readNamedCall(args, {
+    ...posterOptions,
+    key: many,
+    keys: many,
+    ledger: { type: "string" },
   });
-  const [folder, ...more] = positionals;
-  if (folder === undefined || more.length > 0) throw new Misuse();
   const place = resolve(folder);
   const part = `${place}.part`;
   try {

@@ -1,6 +1,5 @@
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve, sep } from "node:path";
-import { parseArgs } from "node:util";
 import { sentence } from "#auditing/sentence";
 import { copyOfLog } from "#ledger/copy-of-log";
 import { ledgerOfVerifier } from "#ledger/log-of-verifier";
@@ -10,6 +9,7 @@ import { givenKeys } from "../log/ledger-keys.ts";
 import { Misuse } from "../misuse.ts";
 import { giveResult, say } from "../output.ts";
 import { printable } from "../printable.ts";
+import { readCall } from "../read-call.ts";
 
 /**
  * Makes the objects of the ledger's copy in R2 from an exported folder, as files at their keys, so that
@@ -18,11 +18,7 @@ import { printable } from "../printable.ts";
  */
 export async function restoreCopy(args: readonly string[]): Promise<number> {
   const many = { type: "string", multiple: true, default: [] as string[] } as const;
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: { key: many, keys: many },
-  });
+  const { values, positionals } = readCall(args, { key: many, keys: many });
   const [from, to, ...only] = positionals;
   if (from === undefined || to === undefined) throw new Misuse("name an exported folder and a new folder");
   const [folder, out] = [exportIn(resolve(from)), resolve(to)];

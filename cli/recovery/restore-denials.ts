@@ -1,4 +1,3 @@
-import { parseArgs } from "node:util";
 import { type EventOnRecord, eventsOf } from "#auditing/ledger-events";
 import { ownTokenMillisecondsMax } from "#identity/denial-document";
 import { signInAgeSecondsMax } from "#identity/sign-in";
@@ -11,6 +10,7 @@ import { printable } from "../printable.ts";
 import { writePrivateFile } from "../private-file.ts";
 import { auditorOptions, auditorSource } from "../records/auditor-source.ts";
 import { UnreadList } from "../records/unread.ts";
+import { readCall } from "../read-call.ts";
 
 const kinds: ReadonlySet<string> = new Set(["administration", "revocation"]);
 
@@ -20,10 +20,10 @@ const kinds: ReadonlySet<string> = new Set(["administration", "revocation"]);
  * not made.
  */
 export async function restoreDenials(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: { ...auditorOptions, ...posterOptions, deny: { type: "boolean", default: false } },
+  const { values, positionals } = readCall(args, {
+    ...auditorOptions,
+    ...posterOptions,
+    deny: { type: "boolean", default: false },
   });
   const [file, place, ...more] = positionals;
   if (file === undefined || more.length > 0) throw new Misuse("name the file to write");

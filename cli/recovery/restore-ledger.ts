@@ -1,5 +1,4 @@
 import { setTimeout as wait } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import type { Receipt } from "#ledger/receipt";
 import { parseReceipt } from "#ledger/read-receipt";
 import type { LogRestored } from "#ledger/restore";
@@ -8,6 +7,7 @@ import { type OperatorAnswer, postAsOperator, posterOf, posterOptions } from "..
 import { Misuse } from "../misuse.ts";
 import { giveResult, say } from "../output.ts";
 import { printable } from "../printable.ts";
+import { readCall } from "../read-call.ts";
 
 // An act is recorded in one of several logs, and a lost log may be among them. While no log takes records the first
 // call restores and answers 503.
@@ -20,13 +20,9 @@ const pauseMilliseconds = 500;
  * and the given receipts. Returns 0 when the logs are restored, 2 when that is refused.
  */
 export async function restoreLedger(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: {
-      ...posterOptions,
-      receipt: { type: "string", multiple: true, default: [] as string[] },
-    },
+  const { values, positionals } = readCall(args, {
+    ...posterOptions,
+    receipt: { type: "string", multiple: true, default: [] as string[] },
   });
   const [log, ...more] = positionals;
   if (more.length > 0) throw new Misuse("name one log, like s0-2026h2, or none for each lost log");

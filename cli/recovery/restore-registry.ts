@@ -1,4 +1,3 @@
-import { parseArgs } from "node:util";
 import type { AuditEvent } from "#audit/event";
 import { eventsOf } from "#auditing/ledger-events";
 import type { PlannedChange } from "#registry/plan";
@@ -9,6 +8,7 @@ import { writePrivateFile } from "../private-file.ts";
 import { auditorOptions, auditorSource } from "../records/auditor-source.ts";
 import { UnreadList } from "../records/unread.ts";
 import { complain, giveResult, say } from "../output.ts";
+import { readCall } from "../read-call.ts";
 
 const kinds: ReadonlySet<unknown> = new Set<PlannedChange["kind"]>([
   "issuer",
@@ -26,11 +26,7 @@ const kinds: ReadonlySet<unknown> = new Set<PlannedChange["kind"]>([
  * read, when the outcome of a change is unknown, or when an entry's earlier history is not on record.
  */
 export async function restoreRegistry(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: auditorOptions,
-  });
+  const { values, positionals } = readCall(args, auditorOptions);
   const [file, place, ...more] = positionals;
   if (file === undefined || more.length > 0) throw new Misuse("name the file to write");
   const unread = new UnreadList();

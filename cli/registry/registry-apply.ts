@@ -1,6 +1,4 @@
-import { Misuse } from "../misuse.ts";
 import { readFileSync } from "node:fs";
-import { parseArgs } from "node:util";
 import { originProblems } from "#platform/origins/origin-state";
 import { closeConnections, send } from "../connection/mutual-tls.ts";
 import { openDeployment } from "../connection/deployment.ts";
@@ -8,6 +6,7 @@ import { postAsOperator, posterOf, posterOptions, refusalLine } from "../connect
 import { probeRegistered } from "../origin/probe-registered.ts";
 import { complain, giveResult, say } from "../output.ts";
 import { requirePublic } from "./public-file.ts";
+import { readNamedCall } from "../read-call.ts";
 
 /**
  * Sends a registry file, or a change that `registry plan --out` wrote, to the operators' API with an operator's
@@ -15,18 +14,12 @@ import { requirePublic } from "./public-file.ts";
  * Returns 0 when the whole file was applied, 2 when it is refused.
  */
 export async function registryApply(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: {
-      ...posterOptions,
-      "probe-writes": { type: "boolean", default: false },
-      "no-probe": { type: "boolean", default: false },
-      "secret-from": { type: "string", multiple: true, default: [] },
-    },
+  const { values, name: file } = readNamedCall(args, {
+    ...posterOptions,
+    "probe-writes": { type: "boolean", default: false },
+    "no-probe": { type: "boolean", default: false },
+    "secret-from": { type: "string", multiple: true, default: [] },
   });
-  const [file, ...more] = positionals;
-  if (file === undefined || more.length > 0) throw new Misuse();
   const document = readBytes(file);
   if (document === undefined) {
     complain(`${file}: cannot be read: check its name and permissions`);

@@ -1,6 +1,5 @@
 import { Misuse } from "../misuse.ts";
 import { writeFileSync } from "node:fs";
-import { parseArgs } from "node:util";
 import { planLines, type PolicyBodies } from "#authoring/plan-lines";
 import type { PlannedChange } from "#registry/plan";
 import {
@@ -14,6 +13,7 @@ import { readJsonFile } from "../json-file.ts";
 import { printable } from "../printable.ts";
 import { requirePublic } from "./public-file.ts";
 import { complain, giveResult, say } from "../output.ts";
+import { readCall } from "../read-call.ts";
 
 const removable = {
   issuer: "issuers",
@@ -29,15 +29,11 @@ const removable = {
  * the change is possible, 2 when it is refused.
  */
 export async function registryPlan(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: {
-      ...posterOptions,
-      remove: { type: "string", multiple: true, default: [] },
-      reinstate: { type: "string", multiple: true, default: [] },
-      out: { type: "string" },
-    },
+  const { values, positionals } = readCall(args, {
+    ...posterOptions,
+    remove: { type: "string", multiple: true, default: [] },
+    reinstate: { type: "string", multiple: true, default: [] },
+    out: { type: "string" },
   });
   const [file, ...more] = positionals;
   const remove = readRemovals(values.remove);

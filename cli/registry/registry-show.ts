@@ -1,8 +1,8 @@
 import { Misuse } from "../misuse.ts";
 import { writeFileSync } from "node:fs";
-import { parseArgs } from "node:util";
 import { getAsOperator, posterOf, posterOptions, refusedBy } from "../connection/operator-post.ts";
 import { giveResult, say, tableOf } from "../output.ts";
+import { readCall, readNamedCall } from "../read-call.ts";
 
 type Entry = Readonly<Record<string, unknown>>;
 type Lists = Readonly<Record<string, readonly Entry[]>>;
@@ -19,11 +19,7 @@ const columns: Readonly<Record<string, readonly string[]>> = {
 
 /** Prints the registry, or a list of it. Returns 0, or 2 when the operators' API refuses. */
 export async function registryShow(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: posterOptions,
-  });
+  const { values, positionals } = readCall(args, posterOptions);
   const [list, ...more] = positionals;
   if (more.length > 0 || (list !== undefined && columns[list] === undefined)) {
     throw new Misuse(`LIST is one of ${Object.keys(columns).join(", ")}`);
@@ -37,13 +33,7 @@ export async function registryShow(args: readonly string[]): Promise<number> {
 
 /** Writes the registry as a registry file. Returns 0, or 2 when the operators' API refuses. */
 export async function registryExport(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: posterOptions,
-  });
-  const [file, ...more] = positionals;
-  if (file === undefined || more.length > 0) throw new Misuse();
+  const { values, name: file } = readNamedCall(args, posterOptions);
   giveResult(await registryToFile(file, values));
   return 0;
 }

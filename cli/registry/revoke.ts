@@ -1,9 +1,9 @@
 import { Misuse } from "../misuse.ts";
-import { parseArgs } from "node:util";
 import { denialMembers } from "#identity/denial";
 import type { Denial } from "#identity/denial-document";
-import { postAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
-import { complain, giveResult, say } from "../output.ts";
+import { postAsOperator, posterOf, posterOptions, refusedBy } from "../connection/operator-post.ts";
+import { giveResult, say } from "../output.ts";
+import { readCall } from "../read-call.ts";
 
 type Kind = Denial["kind"];
 
@@ -20,28 +20,24 @@ const kinds = Object.keys(denialNames) as readonly Kind[]; // the table has exac
  * (docs/revocation.md). Returns 0 when it is done, 2 when it is refused.
  */
 export async function revokeCommand(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: { ...posterOptions, lift: { type: "boolean", default: false } },
+  const { values, positionals } = readCall(args, {
+    ...posterOptions,
+    lift: { type: "boolean", default: false },
   });
   const denial = denialOf(positionals);
   if (denial === undefined) throw new Misuse();
   const path = values.lift ? "api/revocations/lift" : "api/revocations";
   const answer = await postAsOperator(posterOf(values), path, JSON.stringify(denial));
-  if (answer.status === 200) {
-    giveResult({ ...denial, denied: !values.lift, ...(values.lift && { lifted: answer.body["lifted"] }) });
-    say(
-      values.lift
-        ? answer.body["lifted"] === true
-          ? "lifted: accepted again everywhere within 10 s"
-          : "was not denied"
-        : "denied: refused everywhere within 10 s",
-    );
-    return 0;
-  }
-  complain(refusalLine(answer));
-  return answer.status < 500 ? 2 : 1;
+  if (answer.status !== 200) throw refusedBy(answer);
+  giveResult({ ...denial, denied: !values.lift, ...(values.lift && { lifted: answer.body["lifted"] }) });
+  say(
+    values.lift
+      ? answer.body["lifted"] === true
+        ? "lifted: accepted again everywhere within 10 s"
+        : "was not denied"
+      : "denied: refused everywhere within 10 s",
+  );
+  return 0;
 }
 
 /**

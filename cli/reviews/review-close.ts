@@ -1,22 +1,16 @@
-import { parseArgs } from "node:util";
 import { Misuse } from "../misuse.ts";
 import { postAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
 import { complain, giveResult, say } from "../output.ts";
+import { readNamedCall } from "../read-call.ts";
 
 /**
  * Closes an open review of a use of break-glass. Returns 0 when it is closed, 2 when it is refused: no open review
  * has that id.
  */
 export async function reviewClose(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: { ...posterOptions, finding: { type: "string" } },
-  });
-  const [review, ...more] = positionals;
+  const { values, name: review } = readNamedCall(args, { ...posterOptions, finding: { type: "string" } });
   const { finding } = values;
-  if (review === undefined || more.length > 0 || (finding !== "justified" && finding !== "unjustified"))
-    throw new Misuse();
+  if (finding !== "justified" && finding !== "unjustified") throw new Misuse();
   const reply = await postAsOperator(
     posterOf(values),
     "api/reviews/close",
