@@ -119,7 +119,9 @@ const pairs = join(import.meta.dirname, "../../../shared/data/deid/ms-anonymizer
 describe.skipIf(!existsSync(pairs))(
   "the pairs of a different anonymizer (skipped without the shared data)",
   () => {
-    const files = readdirSync(pairs).filter((file) => /^[a-z].*\.json$/u.test(file));
+    // vitest reads the body of a skipped group too
+    const names = existsSync(pairs) ? readdirSync(pairs) : [];
+    const files = names.filter((file) => /^[a-z].*\.json$/u.test(file));
     const text = (file: string) => readFileSync(join(pairs, file), "utf8").replace(/^\uFEFF/u, "");
     const isTarget = (file: string) => file.endsWith("-target.json");
 
