@@ -31,9 +31,11 @@ const setupFiles = ["test/support/fixed-seeds.ts"];
 const sampledInFastLane = [
   "test/bench/scale.test.ts",
   "test/e2e/auditor.test.ts",
+  "test/e2e/configuration.test.ts",
   "test/e2e/export.test.ts",
   "test/e2e/security.test.ts",
   "test/e2e/servers-of-others.test.ts",
+  "test/e2e/witnesses.test.ts",
   "test/fhir/validate-real-data.test.ts",
   "test/gateway/unreadable-rows.test.ts",
   "test/ledger/second-verifier.test.ts",

@@ -10,6 +10,7 @@ import { layoutWithoutRegions } from "#ledger/layout";
 import { operatorOf } from "../../cli/connection/dev-file.ts";
 import { send } from "../../cli/connection/mutual-tls.ts";
 import { phylaxIn } from "../cli/phylax.ts";
+import { lane } from "../support/lane.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
 
 const home = mkdtempSync(join(tmpdir(), "phylax-configuration-"));
@@ -74,8 +75,8 @@ const table =
   // a log that took no configuration has no such table
   "CREATE TABLE IF NOT EXISTS configurations (worker TEXT NOT NULL, digest TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (worker, digest)) STRICT";
 
-test(
-  "each worker that reaches the ledger has its configuration on record; a changed key shows by its fingerprint, and no secret is on record",
+test.skipIf(lane === "fast")(
+  "each worker that reaches the ledger has its configuration on record; a changed key shows by its fingerprint, and no secret is on record (slow lane)",
   {
     timeout: 180_000,
   },
