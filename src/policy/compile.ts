@@ -152,7 +152,7 @@ export function compilePolicy(document: PolicyDocument, digest: string): Compile
   const rulesFor = (type: string) => byType.get(type) ?? none;
   const labels = compileLabels(document.labels);
   const granting = new Map<string, readonly CompiledRule[]>();
-  const viewOf = byRules(unionView);
+  const viewOf = byRules((type, rules) => unionView(type, rules, document.form !== undefined));
   const hiddenBy = (type: string, rules: readonly CompiledRule[]) => [
     ...new Set(rules.flatMap((rule) => viewOf(type, [rule]).hidden)),
   ];
@@ -238,10 +238,12 @@ function compileCondition(condition: RowCondition): CompiledCondition {
   return { ...condition, elements: at.elements, steps: at.steps, at, codes };
 }
 
-function unionView(type: string, rules: readonly CompiledRule[]): ResourceView {
+/** @param noModifiers a form would withhold a row with a modifier extension: its view hides the row, as it hides others. */
+function unionView(type: string, rules: readonly CompiledRule[], noModifiers: boolean): ResourceView {
   const extensions = {
     all: rules.some((rule) => rule.extensions.all),
     urls: new Set(rules.flatMap((rule) => [...rule.extensions.urls])),
+    noModifiers,
   };
   const object = compileView(type, union(rules.map((rule) => rule.shown)), extensions);
   return { object, subsetted: !object.everything, hidden: hiddenPaths(object) };

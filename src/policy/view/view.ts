@@ -44,6 +44,8 @@ export interface ExtensionList {
   readonly all: boolean;
   /** By URL; a modifier extension is understood only if it is listed here. */
   readonly urls: ReadonlySet<string>;
+  /** No modifier extension is understood, even one of `urls`. */
+  readonly noModifiers?: boolean;
 }
 
 export const showsExtension = ({ all, urls }: ExtensionList, url: string): boolean =>
