@@ -44,7 +44,7 @@ describe.skipIf(lane === "fast")("a form of 45 CFR 164.514 in two worlds", () =>
     return [
       { by, path: "Patient" },
       { by, path: "Observation" },
-      { by, path: "Observation?_count=2" },
+      { by, path: "Observation?_count=100" },
       { by, path: "Observation?status=final&_include=Observation:subject" },
       { by, path: `Observation?code=${encodeURIComponent("http://loinc.org|4548-4")}` },
       { by, path: "Patient?_has:Observation:patient:status=final&_revinclude=Observation:patient" },
@@ -110,5 +110,22 @@ describe.skipIf(lane === "fast")("a form of 45 CFR 164.514 in two worlds", () =>
       await asked(),
     );
     expect(beyond(differences, withheldNumber)).toEqual([]);
+  });
+
+  test("hidden rows take no place on a page", async ({ expect }) => {
+    const others = Array.from({ length: 120 }, (_, at) => result(`p${at}`, "ann"));
+    const more = [1, 2, 3].flatMap((n) =>
+      [hiddenLabel, unread].map((each, at) => result(`h-${n}-${at}`, "bob", each)),
+    );
+    const { one, differences } = await worlds.compare(
+      { origin: [...more, ...rows, ...others] },
+      { origin: [...rows, ...others] },
+      await asked(),
+    );
+    const pageOf = (seen: Seen | undefined) =>
+      JSON.parse(seen?.body.toString() ?? "{}") as { entry: object[] };
+    expect(pageOf(one[1]).entry).toHaveLength(100);
+    // A page with hidden rows needs more of the origin's rows.
+    expect(beyond(differences, { ...withheldNumber, questions: /\/path$/u })).toEqual([]);
   });
 });

@@ -46,6 +46,12 @@ const world = [
   result("canary-o4", "canary-ann", { modifierExtension: [{ url: "urn:canary", valueBoolean: true }] }),
 ];
 
+const procedures = Array.from({ length: 130 }, (_, at) => ({
+  ...result(`canary-p${at}`, "canary-bob"),
+  resourceType: "Procedure",
+  status: "completed",
+}));
+
 const past = "2000-01-01";
 const formed = (name: string, form: object, more: object = {}) => {
   const { body } = starterPolicy("hresch-safe-harbor");
@@ -63,7 +69,7 @@ type Who = "safe" | "other" | "limited" | "late" | "plain" | "one";
 let phylax: Door;
 let ask: AskAs<Who>;
 beforeAll(async () => {
-  phylax = await startDoor({ resources: world });
+  phylax = await startDoor({ resources: [...world, ...procedures] });
   const app = (policy: string) => ({ policy, purpose: "HRESCH", scopes: "system/*.cruds" });
   ask = await outsideApps<Who>(
     phylax,
@@ -115,7 +121,7 @@ test("no route shows an id, a name or a date of a row: each answers in the form 
     `Patient/${ann}`,
     `Observation/${o1}`,
     "Patient",
-    "Observation?_count=1",
+    "Observation?_count=200",
     "Observation?status=final",
     `Observation?patient=${ann}`,
     `Observation?subject=Patient/${ann}&_include=Observation:subject`,
@@ -148,6 +154,9 @@ test("no route shows an id, a name or a date of a row: each answers in the form 
     "Patient?_elements=gender",
     "Patient?_summary=count",
     "Patient?_total=accurate",
+    "Patient?_count=1",
+    "Patient?_count=101",
+    `Patient/${ann}/$everything?_count=7`,
     "Patient?birthdate=1984",
     "Patient?birthdate=ge1984-03-02",
     "Patient?family=canary-family",
@@ -225,17 +234,18 @@ test("a code stands for its row in its data set alone, and an original id for no
   ]);
 });
 
-test("pages lead to all rows, and their links name no row", async () => {
-  const seen = new Set<string>();
-  let next = "Observation?_count=1";
-  for (let pages = 0; next !== "" && pages < 8; pages++) {
+test("pages of whole hundreds lead to all rows in the order of the codes, and their links name no row", async () => {
+  const pages: (readonly string[])[] = [];
+  for (let next = "Procedure"; next !== "" && pages.length < 8;) {
     const { body, status } = await json("safe", next);
     expect(status).toBe(200);
-    for (const { resource } of body.entry ?? []) seen.add(resource.id);
+    pages.push((body.entry ?? []).map(({ resource }: { resource: { id: string } }) => resource.id));
     const link: string = body.link.find(({ relation }: Link) => relation === "next")?.url ?? "";
     next = link.slice(link.indexOf("/main/") + 1).replace("main/", "");
   }
-  expect(seen.size).toBe(3);
+  expect(pages.map(({ length }) => length)).toEqual([100, 30]);
+  expect(new Set(pages.flat()).size).toBe(130);
+  for (const page of pages) expect(page).toEqual(page.toSorted());
 });
 
 test("a withheld row answers as an absent row", async () => {

@@ -40,6 +40,10 @@ export function areScopesOfGrant({
   );
 }
 
+// Two pages whose lengths differ by a row would tell the place of this row in the origin's order, which may be the order
+// of time, and would pair its codes in two data sets.
+const pageStep = 100;
+
 /**
  * The part of a question that a form has no answer to; undefined: there is none. The names of parameters are the policy's
  * lists, which publishing holds to the table of fates.
@@ -47,6 +51,7 @@ export function areScopesOfGrant({
  * @param codes gets the codes whose system has to be a public one.
  */
 export function beyondForm(interaction: CodedInteraction, codes: AskedCode[]): string | undefined {
+  if ("count" in interaction && (interaction.count ?? 0) % pageStep > 0) return "_count";
   switch (interaction.kind) {
     case "capabilities":
       return undefined;
