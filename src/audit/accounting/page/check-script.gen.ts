@@ -1,5 +1,5 @@
 // Made by scripts/browser-assets.ts from src/console/browser and the ledger's own code.
 export const checkScript = {
-  "path": "check-accounting-bf20537aabdea07f.js",
-  "integrity": "sha384-rRcMcF/hP7RcfNRBL5kWh8rQlXCTHdkHao/J7gf0ARTP98kaHkvUHgW7UcDS0pXA"
+  "path": "check-accounting-92e3b74509fe3f33.js",
+  "integrity": "sha384-aPOWdz9aMKgz/JBsdeIbqsylQ9Hxo+wB3giRh2yNpYgEWNNys81kEFFtiKQyht7F"
 } as const;
