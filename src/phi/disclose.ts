@@ -512,7 +512,7 @@ export class Discloser {
   } {
     const { origin, public: base } = this.#bases;
     const { part2Scope, statementsOn } = this.grant;
-    const stated = withStatements(shown, statementsOn(this.#rows.factsOf(resource), origin));
+    const stated = withStatements(shown, statementsOn(this.#rows.factsOf(resource), origin), base);
     const link = stated === shown ? undefined : statementLink(stated, base);
     const scope = part2ScopeOf(part2Scope, resource, shown, (each) => this.#rows.factsOf(each), origin);
     const stating = link === undefined ? undefined : [statementEntry];

@@ -1,4 +1,5 @@
 import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "#fhir/json/json";
+import { parseReference } from "#fhir/r4/reference";
 import type { Statement } from "#policy/consent/consent";
 import { dataAbsentReason } from "#policy/view/masked";
 import { showsExtension, type ExtensionList } from "#policy/view/view";
@@ -29,34 +30,51 @@ const usualSummary: Readonly<Record<Statement["kind"], string>> = {
 };
 
 /**
- * The part of a resource that leaves, with the statements of its patient (45 CFR 164.526(d)(5)). A statement about some
- * members follows these members: a view that hides them all discloses no disputed information.
+ * The part of a resource that leaves, with the statements of its patients (45 CFR 164.526(d)(5)): at each disputed row,
+ * also at a copy of the row in a Bundle. A statement about some members follows these members: a view that hides them
+ * all discloses no disputed information.
+ *
+ * @param base the gateway's FHIR base. @param name of the row; the same object if nothing follows it.
  */
-export function withStatements(shown: JsonObject, statements: readonly Statement[]): JsonObject {
-  const following = statements.filter(({ elements = Object.keys(shown).filter((name) => !ofId.has(name)) }) =>
-    elements.some((name) => hasContent(property(shown, name))),
+export function withStatements(
+  shown: JsonObject,
+  statements: readonly Statement[],
+  base: string,
+  name = `${textAt(shown, "resourceType")}/${textAt(shown, "id")}`,
+): JsonObject {
+  if (statements.length === 0) return shown;
+  const following = statements.filter(
+    ({ rows, elements = Object.keys(shown).filter((member) => !ofId.has(member)) }) =>
+      rows.includes(name) && elements.some((member) => hasContent(property(shown, member))),
   );
-  if (following.length === 0) return shown;
-  const own = withoutStatements(shown);
-  return { ...own, extension: [...extensionsOf(own), ...following.map(extensionOf)] };
+  const entries = property(shown, "entry"); // no type has entries with resources but a Bundle
+  const stated = isArray(entries) ? entries.map((entry) => statedEntry(entry, statements, base)) : [];
+  const isStated = isArray(entries) && stated.some((entry, index) => entry !== entries[index]);
+  const whole = isStated ? { ...shown, entry: stated } : shown;
+  if (following.length === 0) return whole;
+  const own = extensionsOf(shown).filter((each) => !isStatement(each));
+  return { ...whole, extension: [...own, ...following.map(extensionOf)] };
+}
+
+/** An entry of a Bundle. An entry with the address of a different server is no copy of a row. */
+function statedEntry(entry: Json, statements: readonly Statement[], base: string): Json {
+  const resource = isObject(entry) ? property(entry, "resource") : undefined;
+  if (!isObject(entry) || !isObject(resource)) return entry;
+  const place = parseReference(textAt(entry, "fullUrl") ?? "urn:", base);
+  const name =
+    place.kind === "local" ? `${place.type}/${place.id}` : place.kind === "foreign" ? "" : undefined;
+  const stated = withStatements(resource, statements, base, name);
+  return stated === resource ? entry : { ...entry, resource: stated };
 }
 
 /** An id alone discloses nothing that is disputed. */
 const ofId: ReadonlySet<string> = new Set(["resourceType", "id", "meta"]);
 
-/** A body without the extensions that {@link withStatements} added to the resource that its author read. */
-export function withoutStatements(body: JsonObject): JsonObject {
-  const all = extensionsOf(body);
-  const others = all.filter((each) => !isStatement(each));
-  if (others.length === all.length) return body;
-  const { extension: _extension, ...rest } = body;
-  return others.length === 0 ? rest : { ...rest, extension: others };
-}
-
-/** The `Link` of a resource that carries statements; undefined: it carries none. @param base the gateway's FHIR base. */
-export function statementLink(resource: JsonObject, base: string): string | undefined {
-  const found = extensionsOf(resource).filter(isStatement);
-  if (found.length === 0) return undefined;
+/** The `Link` of a resource that carries statements, at itself or inside. @param base the gateway's FHIR base. */
+export function statementLink(resource: JsonObject, base: string): string {
+  const found = [resource, ...valuesAt(resource, ["entry", "resource"])].flatMap((each) =>
+    isObject(each) ? extensionsOf(each).filter(isStatement) : [],
+  );
   const messages = found.flatMap((each) => valuesAt(each, ["extension", "valueReference", "reference"]));
   const [first] =
     messages.length === 0
@@ -85,7 +103,7 @@ const extensionsOf = (resource: JsonObject): readonly Json[] => {
   return isArray(all) ? all : [];
 };
 
-const isStatement = (extension: Json): extension is JsonObject =>
+export const isStatement = (extension: Json): extension is JsonObject =>
   isObject(extension) && textAt(extension, "url") === statementUrl;
 
 /** A masked value has extensions alone, or parts that are masked. */

@@ -1,15 +1,17 @@
 import { test } from "vitest";
+import { valuesAt, type JsonObject } from "#fhir/json/json";
 import { withStatements } from "#phi/extension";
 import { masked } from "#policy/view/masked";
 
 const of = (elements?: readonly string[]) =>
   ({
     kind: "disagreement",
-    rows: [],
+    rows: ["DocumentReference/a", "Patient/a"],
     summary: "It is not mine.",
     messages: [],
     ...(elements && { elements }),
   }) as const;
+const base = "https://api.example/v1/fhir/main";
 const note = { resourceType: "DocumentReference", id: "a", status: "current" };
 
 test.for([
@@ -28,6 +30,33 @@ test.for([
 ] as const)(
   "a statement follows what it disputes, and no mask of it: %s",
   ([, statement, shown, follows], { expect }) => {
-    expect("extension" in withStatements(shown, [statement])).toBe(follows);
+    expect("extension" in withStatements(shown, [statement], base)).toBe(follows);
+  },
+);
+
+test.for([
+  ["no address", undefined, true],
+  ["an address that no server has", "urn:uuid:1", true],
+  ["the address of the row", `${base}/DocumentReference/a`, true],
+  ["the address of another row", `${base}/DocumentReference/b`, false],
+  ["the address of another server", "https://other.example/fhir/DocumentReference/a", false],
+] as const)(
+  "a statement follows a copy of the row in a Bundle, with %s",
+  ([, fullUrl, follows], { expect }) => {
+    const entry = (more: object) => ({ ...(fullUrl && { fullUrl }), resource: { ...note, ...more } });
+    const document = {
+      resourceType: "Bundle",
+      type: "document",
+      entry: [entry({}), { resource: { ...note, id: "c" } }],
+    };
+    const inner = { resourceType: "Bundle", type: "collection", entry: [{ resource: document }] };
+    const stated = (bundle: JsonObject) =>
+      valuesAt(bundle, ["entry", "resource"]).map(
+        (each) => JSON.stringify(each).split("urn:phylax").length - 1,
+      );
+    const [one, nested] = [document, inner].map((each) => withStatements(each, [of()], base));
+    expect(stated(one ?? {})).toEqual([follows ? 1 : 0, 0]);
+    expect(stated(nested ?? {})).toEqual([follows ? 1 : 0]);
+    expect(one === document, "the same object if nothing follows").toBe(!follows);
   },
 );

@@ -302,6 +302,34 @@ test("extensions are written by their URL: hidden ones stay where they are, of a
   ).toEqual(patient({ name: [{ _given: [{ extension: [hidden] }] }, { given: ["C"] }] }));
 });
 
+test("an extension of the URL of a statement is neither written nor lost, at any depth", ({ expect }) => {
+  const statement = (valueString: string) => ({
+    url: "urn:phylax:statement",
+    extension: [{ url: "summary", valueString }],
+  });
+  const own = { url: "https://example.org/own", valueString: "own" };
+  const stored = {
+    resourceType: "Patient",
+    id: "a",
+    extension: [own, statement("of the origin")],
+    name: [{ family: "Rossi", extension: [statement("inside")] }],
+  };
+  const seen = look(stored, viewOf("Patient", ["id", "name", "gender"], "all"));
+  if (seen === undefined) throw new Error("unseen");
+  const sent = [
+    { ...seen.shown, gender: "female" },
+    { ...seen.shown, gender: "female", extension: [own, statement("of the gateway"), statement("two")] },
+    { resourceType: "Patient", id: "a", gender: "female", name: [{ family: "Rossi" }], extension: [own] },
+  ];
+  for (const body of sent) expect(merge(seen, body)).toEqual({ ...stored, gender: "female" });
+  const { extension: _extension, ...without } = sent[2] ?? {};
+  expect(merge(seen, without)).toEqual({
+    ...stored,
+    gender: "female",
+    extension: [statement("of the origin")],
+  });
+});
+
 test("contained resources are changed by their id and their own rule, and a hidden one stays", ({
   expect,
 }) => {

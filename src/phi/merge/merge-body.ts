@@ -6,7 +6,6 @@ import { err, ok, type Result } from "#kernel/result";
 import type { ResourceView } from "#policy/compile";
 import type { ObjectView } from "#policy/view/view";
 import type { MergeIssue } from "./merge-issue.ts";
-import { withoutStatements } from "#phi/extension";
 import { mergeResource, type MergeContext, type Merged, type StoredResource } from "./merge.ts";
 
 export type BodyRefusal =
@@ -28,13 +27,12 @@ export function mergeBody(
   view: ResourceView,
   context: MergeContext,
 ): Result<Merged, BodyRefusal> {
-  const submitted = withoutStatements(body);
   // The body need not have elements that R4 requires and the view hides: they are stored, or masked.
-  const issues = validateResource(submitted).filter(
-    ({ code, expression }) => code !== "required" || !isHidden(submitted, view.object, expression),
+  const issues = validateResource(body).filter(
+    ({ code, expression }) => code !== "required" || !isHidden(body, view.object, expression),
   );
   if (issues.length > 0) return err({ reason: "body_invalid", issues });
-  const merged = mergeResource(submitted, storedResource, view, context);
+  const merged = mergeResource(body, storedResource, view, context);
   if (!merged.ok) return err({ reason: "body_invalid", issues: merged.error });
   const faults = validateResource(merged.value.resource);
   if (storedResource === undefined)

@@ -1,10 +1,11 @@
 import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
 import { dataAbsentReason } from "#policy/view/masked";
 import { isSubsetted } from "#phi/contained";
+import { isStatement } from "#phi/extension";
 
 /**
- * Removes the parts that only a redaction adds: `masked` extensions and the objects that they leave empty. A
- * list of primitives keeps its positions.
+ * Removes the parts that only the gateway adds: statements, `masked` extensions and the objects that they leave empty.
+ * A list of primitives keeps its positions.
  *
  * @param carry called for every object that replaces an object.
  */
@@ -20,7 +21,7 @@ export function unmasked(
       return left.every((item) => item === null) ? undefined : left;
     }
     if (!isObject(value)) return value;
-    if (isMasked(value)) return undefined;
+    if (isMasked(value) || isStatement(value)) return undefined;
     const stripped = members(value);
     return stripped !== value && Object.keys(stripped).length === 0 ? undefined : stripped;
   };

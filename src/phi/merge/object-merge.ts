@@ -2,7 +2,7 @@ import type { R4Element } from "#fhir/r4/elements";
 import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
 import { isSameJson } from "#fhir/json/same";
 import type { ElementView, ExtensionList, ObjectView } from "#policy/view/view";
-import { isShown } from "#phi/extension";
+import { isShown, isStatement } from "#phi/extension";
 import { isOfType } from "#phi/primitive";
 import { extensionView } from "#phi/redact";
 
@@ -64,8 +64,9 @@ export const mayLeaveUnwhole = ({ required, everything, extensions }: ObjectView
 export const masksOther = ({ type }: ObjectView, shown: JsonObject): boolean =>
   type === "Patient.link" && property(shown, "other") === undefined;
 
+/** Undefined: no write changes it. An origin may store an extension of the URL of a statement. */
 export const shownExtension = (item: JsonObject, shown: ExtensionList): ObjectView | undefined =>
-  isShown(item, shown) ? extensionView : undefined;
+  isShown(item, shown) && !isStatement(item) ? extensionView : undefined;
 
 export const pathOf = ({ at }: ObjectMerge, name: string): string => `${at}.${name.replace("[x]", "")}`;
 export const idOf = (object: JsonObject | undefined): string | undefined => object && textAt(object, "id");
@@ -96,5 +97,5 @@ export function primitivePairs(object: JsonObject | undefined, name: string): re
 
 /** Answers whether the sibling of a primitive has a shown extension when the primitive is absent. */
 export function showsSome(sibling: JsonObject, shown: ExtensionList): boolean {
-  return objectsIn(sibling, "extension").some((item) => isShown(item, shown));
+  return objectsIn(sibling, "extension").some((item) => shownExtension(item, shown) !== undefined);
 }

@@ -129,12 +129,12 @@ export function asRead(
   stored: JsonObject,
   shown: JsonObject | undefined,
   grant: WriteGrant,
-  { origin }: Bases,
+  { origin, public: base }: Bases,
 ): JsonObject | undefined {
   const { seen } = grant;
   if (shown === undefined || seen === undefined) return shown;
   const factsOf = (each: JsonObject) => factsFor(grant, each);
-  const stated = withStatements(shown, seen.statementsOn(factsOf(stored), origin));
+  const stated = withStatements(shown, seen.statementsOn(factsOf(stored), origin), base);
   const scope = part2ScopeOf(seen.part2Scope, stored, shown, factsOf, origin);
   return scope === undefined ? stated : withPart2Labels(stated, scope);
 }
