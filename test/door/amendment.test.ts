@@ -60,6 +60,16 @@ const world = [
   smoking,
   { ...smoking, id: "other" },
   { ...smoking, id: "belas", subject: to("Patient/bela") },
+  {
+    resourceType: "Bundle" as const,
+    id: "document",
+    type: "document" as const,
+    entry: [
+      { resource: { resourceType: "Composition", subject: to("Patient/amara") } },
+      { resource: smoking },
+      { resource: { ...smoking, id: "other" } },
+    ],
+  },
 ];
 const provenance = (request: string, target = "Observation/smoking") => ({
   resourceType: "Provenance",
@@ -69,10 +79,31 @@ const provenance = (request: string, target = "Observation/smoking") => ({
   entity: [{ role: "source", what: to(request) }],
 });
 
+const treat = starterPolicy("treat").body as { readonly rules: readonly object[] };
 // The entity's own staff amend records; a partner with the same rules does not.
 const records = {
   name: "records",
-  body: { ...starterPolicy("treat").body, name: "records", amendmentRegistrar: true },
+  body: {
+    ...treat,
+    name: "records",
+    amendmentRegistrar: true,
+    rules: [
+      ...treat.rules,
+      {
+        types: ["Bundle"],
+        interactions: ["read"],
+        show: "everything",
+        why: "45 CFR 164.506(c): treatment.",
+        examples: [
+          {
+            says: "A document is read.",
+            resource: { resourceType: "Bundle", id: "1", type: "document" },
+            becomes: { resourceType: "Bundle", id: "1", type: "document" },
+          },
+        ],
+      },
+    ],
+  },
 };
 
 const reader = {
@@ -590,6 +621,24 @@ test("a statement follows each later disclosure of the disputed row, and of no o
   const tight = await ask("reader", "Observation/smoking");
   expect(JSON.parse(tight.text).extension).toEqual([{ ...statement, extension: [statement.extension[0]] }]);
   expect(tight.headers["link"]).toContain("<urn:phylax:statement>");
+
+  // the individual's own reads, of all forms
+  for (const path of ["Observation/smoking", "Observation?patient=amara", "Patient/amara/$everything"]) {
+    const { status, text } = await ask("app", path);
+    expect([path, status, new Set(byStatement(text).stated)]).toEqual([
+      path,
+      200,
+      new Set(["Observation/smoking"]),
+    ]);
+    expect(byStatement(text).plain).not.toContain("Observation/smoking");
+  }
+  // a copy of the row in a document
+  const { text, headers } = await ask("clinic", "Bundle/document");
+  const inside = JSON.parse(text).entry.map(
+    ({ resource }: { resource: { extension?: unknown } }) => resource.extension,
+  );
+  expect(inside).toEqual([undefined, [statement], undefined]);
+  expect(headers["link"]).toContain(`/${message}>; rel="related"`);
 
   // a client sends the row back as it was read: the statement stays with the gateway
   const own = await ask("clinic", "Observation/smoking");

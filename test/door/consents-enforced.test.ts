@@ -842,7 +842,11 @@ test("without an answer about Consents no row of a patient leaves, and the recor
     expect(reply.status).toBe(503);
     const [event] = await eventsOf(phylax.dev, reply.headers["x-request-id"]);
     expect(event?.outcome?.reason).toBe("consents_unavailable");
-    expect((await ask("app", "Observation/amara-pulse")).status, "the individual").toBe(200);
+    const own = await ask("app", "Observation/amara-pulse");
+    expect([own.status, own.headers["retry-after"]], "the individual's statements are not known").toEqual([
+      503,
+      expect.any(String),
+    ]);
   } finally {
     isDeskDown = false;
   }

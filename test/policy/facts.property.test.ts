@@ -324,7 +324,7 @@ const inner: readonly string[] = [
   "fhir/json/facts absentIn",
   "policy/consent/consent-book capturedFactsOf",
   "policy/consent/consent-book seesTargets",
-  "policy/consent/consent-book isIndividuals",
+  "policy/consent/consent-book individualOf",
   "policy/consent/consent-book openerOf", // by of and lacking: which row judges the labels of a content
   "policy/consent/consent-book lacking", // by needsOf
   "fhir/r4/target-book targetsOf",

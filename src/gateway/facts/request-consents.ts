@@ -151,7 +151,9 @@ export class RequestConsents {
   }
 
   async #ask(patients: readonly string[]): Promise<boolean> {
-    if (this.#readFirst !== undefined && !(await this.#readFirst(patients))) return false;
+    // No Consent of the individual counts in this request, so the origin is not asked for them.
+    const judging = patients.filter((patient) => patient !== this.book.individual);
+    if (judging.length > 0 && (await this.#readFirst?.(judging)) === false) return false;
     // The deltas may not have named a patient yet of whom this request has filed a Consent.
     const behind = this.#generation === 0 ? [] : patients.filter((patient) => !this.#readAnew.has(patient));
     if (behind.length > 0) this.#consents.reread(this.#origin, behind);

@@ -124,7 +124,7 @@ export class ConsentBook {
   /** Answers whether these are the Consents by which rows were judged. */
   isSame(found: ReadonlyMap<string, readonly FiledConsent[]>): boolean {
     return [...this.#known].every(([patient, known]) => {
-      const filed = found.get(patient) ?? [];
+      const filed = this.#counting(patient, found);
       if (filed === known.filed) return true;
       const now = filed.filter(({ rules }) => rules.isActive);
       const names = (consents: readonly FiledConsent[]) =>
@@ -149,7 +149,13 @@ export class ConsentBook {
   learn(patients: Iterable<string>, found: ReadonlyMap<string, readonly FiledConsent[]>): void {
     this.#answers += 1;
     for (const patient of patients)
-      this.#known.set(patient, knownConsents(found.get(patient) ?? [], this.#names));
+      this.#known.set(patient, knownConsents(this.#counting(patient, found), this.#names));
+  }
+
+  /** The Consents that count: of the individual who asks, the statements alone. */
+  #counting(patient: string, found: ReadonlyMap<string, readonly FiledConsent[]>): readonly FiledConsent[] {
+    const filed = found.get(patient) ?? [];
+    return patient === this.individual ? filed.filter(({ rules }) => rules.statement !== undefined) : filed;
   }
 
   /** No patient is known any more: a Consent was filed, which may be the first of the origin. */
@@ -176,25 +182,23 @@ export class ConsentBook {
     return isContent && !isHarmless(labelsOf(row)) ? this.#openers.get(textAt(row, "id") ?? "") : undefined;
   }
 
-  /** These patients, without the individual who asks and those who are known. */
+  /** The patients whose Consents are not known yet. */
   unknownOf(patients: Iterable<string>): readonly string[] {
-    const { individual } = this.#setting;
-    return [...patients].filter((patient) => patient !== individual && !this.#known.has(patient));
+    return [...patients].filter((patient) => !this.#known.has(patient));
   }
 
-  /** The patients whose Consents judge a row, or a resource inside it, and are not known. */
+  /** The patients whose Consents judge a row, or a resource inside it, or whose statements follow it, and are not known. */
   lacking(row: Facts, base: FhirBase): readonly string[] {
     if (!this.#isNeeded) return [];
     const bases = this.basesAt(base);
     const whole = Facts.wholeOf(row);
-    const isIndividuals = this.#isIndividuals(row, base);
+    const own = this.#individualOf(row, base);
     const opener = this.#openerOf(row);
-    if (opener !== undefined)
-      return isIndividuals ? [] : this.unknownOf(allConcernedBy(opener.row, bases).patients);
-    if (whole === undefined) return isIndividuals ? [] : this.unknownOf(concernedBy(row, bases).patients);
-    const patients = new Set<string>();
+    if (opener !== undefined) return this.unknownOf(own ?? allConcernedBy(opener.row, bases).patients);
+    if (whole === undefined) return this.unknownOf(own ?? concernedBy(row, bases).patients);
+    const patients = new Set(own);
     for (const { resource } of nestedResources(whole))
-      if (!isIndividuals || resource !== whole)
+      if (own === undefined || resource !== whole)
         for (const patient of concernedBy(resource, bases).patients) patients.add(patient);
     return this.unknownOf(patients);
   }
@@ -204,10 +208,12 @@ export class ConsentBook {
     return [base, this.#setting.publicBase];
   }
 
-  #isIndividuals(given: Facts, at: FhirBase): boolean {
+  /** The individual who asks, if the row belongs to no further patient. */
+  #individualOf(given: Facts, at: FhirBase): readonly [string] | undefined {
     const { individual } = this.#setting;
     const { row, base } = this.#openerOf(given) ?? { row: given, base: at };
-    return individual !== undefined && isOwnedBy(row, new Set([individual]), base);
+    const isOwn = individual !== undefined && isOwnedBy(row, new Set([individual]), base);
+    return isOwn ? [individual] : undefined;
   }
 
   /**
@@ -244,13 +250,16 @@ export class ConsentBook {
       this.followsTargets &&
       textAt(row, "resourceType") === "Provenance" &&
       !seesTargets(row, bases, targets);
-    const isIndividuals = this.#isIndividuals(row, base);
+    const own = this.#individualOf(row, base);
+    const isIndividuals = own !== undefined;
     const judging = isIndividuals ? [] : patients.filter((patient) => patient !== individual);
-    const consents = judging.map((patient) => {
+    const knownOf = (patient: string) => {
       const known = this.#known.get(patient);
       if (known === undefined && this.#isNeeded) throw new ConsentsUnknown();
       return known ?? noConsents;
-    });
+    };
+    const consents = judging.map(knownOf);
+    const following = consents.length === patients.length ? consents : (own ?? patients).map(knownOf);
     const isOwn = isIndividuals || (judging.length === 0 && patients.length > 0 && !unnamed);
     // A patient without a usable reference is still a patient.
     const isOfNoPatient =
@@ -258,6 +267,7 @@ export class ConsentBook {
     return new RowConsents(
       { ...this.#setting.request, action },
       consents,
+      following,
       {
         isExempt: isOwn || isOfNoPatient,
         isIndividuals,
@@ -351,6 +361,8 @@ interface RowStanding {
 export class RowConsents {
   readonly #request: Omit<ConsentRequest, "isByLabel">;
   readonly #patients: readonly KnownConsents[];
+  /** With the individual who asks, whom no Consent limits. */
+  readonly #following: readonly KnownConsents[];
   readonly #standing: RowStanding;
   readonly #read: () => ConsentRowFacts;
   /** Gets each Consent that permits. */
@@ -362,12 +374,14 @@ export class RowConsents {
   constructor(
     request: Omit<ConsentRequest, "isByLabel">,
     patients: readonly KnownConsents[],
+    following: readonly KnownConsents[],
     standing: RowStanding,
     read: () => ConsentRowFacts,
     onPermit: (version: PermittingVersion) => void,
   ) {
     this.#request = request;
     this.#patients = patients;
+    this.#following = following;
     this.#standing = standing;
     this.#read = read;
     this.#onPermit = onPermit;
@@ -379,7 +393,8 @@ export class RowConsents {
       this.#facts ??= this.#read();
       return { ...this.#facts, labels: change(this.#facts.labels) };
     };
-    return new RowConsents(this.#request, this.#patients, this.#standing, read, this.#onPermit);
+    const [patients, following, standing] = [this.#patients, this.#following, this.#standing];
+    return new RowConsents(this.#request, patients, following, standing, read, this.#onPermit);
   }
 
   /** The row belongs to the individual who asks, and to no further patient. */
@@ -400,19 +415,19 @@ export class RowConsents {
 
   /** See `Grant.needsWhole`. */
   get needsWhole(): "plain" | "whole" | undefined {
-    if (!this.hasConsentInForce) return undefined;
+    if (this.#following.every(({ inForce }) => inForce.length === 0)) return undefined;
     const facts = (this.#facts ??= this.#read());
     if (containers.has(facts.type)) return "plain";
-    if (!this.#patients.every((known) => known.areAnsweredBy(facts))) return "whole";
+    if (!this.#following.every((known) => known.areAnsweredBy(facts))) return "whole";
     return this.statements.length === 0 ? undefined : "plain";
   }
 
-  /** The statements that follow the row, if its patients have any. Ask {@link needsWhole} first. */
+  /** The statements that follow the row, or for a Bundle the rows in it. Ask {@link needsWhole} first. */
   get statements(): readonly Statement[] {
-    const all = this.#patients.flatMap(({ statements }) => statements);
+    const all = this.#following.flatMap(({ statements }) => statements);
     if (all.length === 0) return all;
-    const { reference } = (this.#facts ??= this.#read());
-    return all.filter(({ rows }) => rows.includes(reference));
+    const { reference, type } = (this.#facts ??= this.#read());
+    return containers.has(type) ? all : all.filter(({ rows }) => rows.includes(reference));
   }
 
   /**
