@@ -1,8 +1,10 @@
+import * as fc from "fast-check";
 import { test } from "vitest";
 import { instant } from "#kernel/clock";
 import {
   changeCase,
   confirmCase,
+  endStatement,
   listCases,
   noteStatement,
   receiveCases,
@@ -10,6 +12,7 @@ import {
   statementsFiled,
   voidCase,
 } from "#platform/cases/case-rows";
+import { CaseStatement } from "#platform/cases/case-statements";
 import type { RegistrySql } from "#platform/registry/registry-sql";
 import { SqliteD1 } from "../support/in-process/sqlite-d1.ts";
 
@@ -29,6 +32,14 @@ async function opened() {
   return { registry, caseNow, id: (await caseNow())?.id ?? "" };
 }
 
+const denial = {
+  decidedAt: at,
+  decidedBy: "ada",
+  decision: "denied",
+  reasons: ["accurate-and-complete"],
+  denialLetter: "0".repeat(64),
+} as const;
+
 test("an officer ends no case whose request may be under way", async ({ expect }) => {
   const { registry, caseNow, id } = await opened();
   const early = instant(at + 10 * minute - 1);
@@ -42,13 +53,7 @@ test("of two statements of a case the first is filed alone, and a repeat finishe
   expect,
 }) => {
   const { registry, caseNow, id } = await opened();
-  await changeCase(registry, id, {
-    decidedAt: at,
-    decidedBy: "ada",
-    decision: "denied",
-    reasons: ["accurate-and-complete"],
-    denialLetter: "0".repeat(64),
-  });
+  await changeCase(registry, id, denial);
   const of = (summary: string, statedAt: typeof at | null) => {
     const statement = { kind: "disagreement", rows: ["Observation/1"], summary, messages: [] } as const;
     return { statedAt, statedBy: "ada", statement };
@@ -61,11 +66,51 @@ test("of two statements of a case the first is filed alone, and a repeat finishe
   expect(await noteStatement(registry, id, of("one", null)), "once").toBe(false);
   expect(await caseNow()).toMatchObject(of("one", at));
 
-  await removeStatement(registry, id, of("one", at).statement);
+  await endStatement(registry, id);
+  expect(await noteStatement(registry, id, of("one", at)), "while it is withdrawn").toBe(false);
+  await removeStatement(registry, id);
   expect(await caseNow()).toMatchObject({ statedAt: null, statement: null });
   expect(
     await statementsFiled(registry, "main", "Patient/1"),
     "a withdrawn statement is refiled under a new key",
   ).toEqual([`statement/${id}`]);
   expect(await noteStatement(registry, id, of("other", null))).toBe(true);
+});
+
+test("whatever two officers file and withdraw at once, the rows carry what the case says afterwards", async ({
+  expect,
+}) => {
+  const slow = fc.array(fc.nat(12), { minLength: 12, maxLength: 12 });
+  const acts = fc.array(fc.constantFrom("one", "other", undefined), { minLength: 2, maxLength: 4 });
+  await fc.assert(
+    fc.asyncProperty(acts, slow, slow, async (all, before, after) => {
+      const { registry, caseNow, id } = await opened();
+      await changeCase(registry, id, denial);
+      let filed: string | undefined;
+      const yieldFor = async (turns = 0) => {
+        for (let turn = 0; turn < turns; turn += 1) await new Promise(setImmediate);
+      };
+      let calls = 0;
+      const statement = () =>
+        new CaseStatement(registry, id, async (_case, { statement }) => {
+          const call = calls++ % 12;
+          await yieldFor(before[call]);
+          filed = statement?.summary;
+          await yieldFor(after[call]);
+        });
+      const done = await Promise.all(
+        all.map(async (summary, index) => {
+          await yieldFor(before[index]);
+          const rows = { kind: "disagreement", rows: ["Observation/1"], messages: [] } as const;
+          return summary === undefined
+            ? await statement().unstate()
+            : await statement().state({ ...rows, summary }, summary, () => at);
+        }),
+      );
+      const now = await caseNow();
+      expect([filed, now?.statedAt === at]).toEqual([now?.statement?.summary, now?.statement !== null]);
+      if (!all.includes(undefined)) expect(done).toContain(true);
+    }),
+    { numRuns: 60 },
+  );
 });

@@ -20,16 +20,15 @@ import {
   changeCase,
   confirmCase,
   listCases,
-  noteStatement,
   openCase,
   receiveCases,
-  removeStatement,
   settleCases,
   statementName,
   voidCase,
   type CaseReceipt,
   type CaseRow,
 } from "./case-rows.ts";
+import { CaseStatement } from "./case-statements.ts";
 
 interface CaseOpeningEnv {
   readonly REGISTRY: D1Database;
@@ -149,11 +148,8 @@ export class CaseDesk extends WorkerEntrypoint<CaseDeskEnv> {
         reference ? [{ role, reference }] : [],
       ),
     };
-    // Two officers file no two statements, and no case has the time of a statement that does not follow.
-    const step = { statedAt: null, statedBy: operator, statement };
-    if (!(await noteStatement(this.env.REGISTRY, id, step))) return refused("case_stated");
-    await this.#file(found, { isActive: true, readings: [], statement }, operator);
-    const done = await noteStatement(this.env.REGISTRY, id, { ...step, statedAt: instant(Date.now()) });
+    const clock = () => instant(Date.now());
+    const done = await this.#statementOf(id, operator).state(statement, operator, clock);
     return done ? ok(undefined) : refused("case_stated");
   }
 
@@ -165,9 +161,12 @@ export class CaseDesk extends WorkerEntrypoint<CaseDeskEnv> {
     const [found] = await listCases(this.env.REGISTRY, { state: "all", id });
     if (found === undefined || found.denialLetter === null) return refused("case_not_denied");
     if (found.statement === null) return ok(undefined);
-    await this.#file(found, { isActive: false, readings: [] }, operator);
-    await removeStatement(this.env.REGISTRY, id, found.statement);
+    await this.#statementOf(id, operator).unstate();
     return ok(undefined);
+  }
+
+  #statementOf(id: string, operator: string): CaseStatement {
+    return new CaseStatement(this.env.REGISTRY, id, (found, rules) => this.#file(found, rules, operator));
   }
 
   /** Files what stands for the statement of a case beside the Consents of its patient. */

@@ -227,7 +227,8 @@ export async function noteStatement(
   step: StatementStep,
 ): Promise<boolean> {
   const isSame = eq(cases.statement, step.statement);
-  const isOwn = step.statedAt === null ? or(isNull(cases.statement), isSame) : isSame;
+  const isOwn =
+    step.statedAt === null ? or(isNull(cases.statement), isSame) : and(isSame, isNotNull(cases.statedBy));
   const changed = await drizzled(registry)
     .update(cases)
     .set(step)
@@ -236,16 +237,17 @@ export async function noteStatement(
   return changed.length > 0;
 }
 
-/** Removes the statement of a case, after it is withdrawn. */
-export async function removeStatement(
-  registry: RegistrySql,
-  id: string,
-  statement: Statement,
-): Promise<void> {
+/** Begins to withdraw the statement of a case: without its officer it does not follow rows any more. */
+export async function endStatement(registry: RegistrySql, id: string): Promise<void> {
+  await drizzled(registry).update(cases).set({ statedAt: null, statedBy: null }).where(eq(cases.id, id));
+}
+
+/** Removes the statement of a case, after it is withdrawn; not a statement that an officer filed meanwhile. */
+export async function removeStatement(registry: RegistrySql, id: string): Promise<void> {
   await drizzled(registry)
     .update(cases)
-    .set({ statedAt: null, statedBy: null, statement: null })
-    .where(and(eq(cases.id, id), eq(cases.statement, statement)));
+    .set({ statement: null })
+    .where(and(eq(cases.id, id), isNull(cases.statedBy)));
 }
 
 type CaseStep = Partial<Omit<CaseRow, "id" | "receivedAt" | "requestId">>;
