@@ -9,6 +9,7 @@ import {
   noteStatement,
   receiveCases,
   removeStatement,
+  settleCases,
   statementsFiled,
   voidCase,
 } from "#platform/cases/case-rows";
@@ -19,17 +20,18 @@ import { SqliteD1 } from "../support/in-process/sqlite-d1.ts";
 const at = instant(1_700_000_000_000);
 const minute = 60_000;
 
+const receipt = { requestId: "0".repeat(32), at, client: "app", origin: "main" };
+
 /** A registry with an open case. */
 async function opened() {
   const registry = new SqliteD1() as unknown as RegistrySql;
-  const receipt = { requestId: "0".repeat(32), at, client: "app", origin: "main" };
   const write = { patient: "Patient/1", of: [], rows: ["Observation/1"], index: 0, type: "Communication" };
   await receiveCases(registry, receipt, [write]);
   const caseNow = async () => {
     const [row] = await listCases(registry, { state: "all" });
     return row;
   };
-  return { registry, caseNow, id: (await caseNow())?.id ?? "" };
+  return { registry, caseNow, write, id: (await caseNow())?.id ?? "" };
 }
 
 const denial = {
@@ -47,6 +49,20 @@ test("an officer ends no case whose request may be under way", async ({ expect }
   expect(await confirmCase(registry, id, "Communication/1", early)).toBe(false);
   expect(await caseNow()).toMatchObject({ id, resource: null });
   expect(await voidCase(registry, id, instant(at + 10 * minute))).toBe(true);
+  expect(await caseNow()).toBeUndefined();
+});
+
+test("a request that is stored after all opens its void case again, and a message of a known case opens none", async ({
+  expect,
+}) => {
+  const { registry, caseNow, write, id } = await opened();
+  const stored = { ...write, end: "stored", storedId: "1" };
+  await voidCase(registry, id, instant(at + 10 * minute));
+  await settleCases(registry, receipt, [stored]);
+  expect(await caseNow()).toMatchObject({ id, receivedAt: at, resource: "Communication/1" });
+  const later = { ...stored, of: ["Communication/1"], storedId: "2" };
+  await settleCases(registry, { ...receipt, requestId: "1".repeat(32) }, [later]);
+  expect(await listCases(registry, { state: "all" })).toHaveLength(1);
 });
 
 test("of two statements of a case the first is filed alone, and a repeat finishes what a crash left", async ({

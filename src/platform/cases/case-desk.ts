@@ -81,7 +81,7 @@ export class CaseDesk extends WorkerEntrypoint<CaseDeskEnv> {
     return isDone ? ok(undefined) : refused("case_not_unconfirmed");
   }
 
-  /** Ends an unconfirmed case whose request is not stored: it leaves the list. */
+  /** Ends an unconfirmed case whose request is not stored: it leaves the list, until the request is stored after all. */
   async void(document: unknown): Promise<Result<void, CaseProblem>> {
     const read = caseAcceptance.safeParse(document);
     if (!read.success) return err(problemOf(read.error));

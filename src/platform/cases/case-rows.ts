@@ -114,11 +114,13 @@ export async function settleCases(
           ),
         );
     else if (end === "not stored") await db.delete(cases).where(and(isOwn, isNull(cases.decidedAt)));
-    else if (end === "stored" && storedId !== undefined)
+    else if (end === "stored" && storedId !== undefined) {
+      await receiveCases(registry, receipt, [write]); // an officer may have taken its case for void meanwhile
       await db
         .update(cases)
         .set({ resource: `${type}/${storedId}` })
         .where(and(isOwn, isNull(cases.resource)));
+    }
   }
 }
 
