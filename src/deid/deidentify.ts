@@ -47,17 +47,18 @@ type Members = Record<string, Json>;
  * withheld whole.
  */
 export function deidentify(resource: JsonObject, context: DeidContext): JsonObject | undefined {
-  const first = new Deidentification(context, true);
-  const left = first.resource(resource);
+  const rules = new Deidentification(context);
+  const left = rules.resource(resource, true);
   // An age and a year tell the present age together. Then the ages stay back.
-  return first.tellsOldAge ? new Deidentification(context, false).resource(resource) : left;
+  return rules.tellsOldAge ? rules.resource(resource, false) : left;
 }
 
-class Deidentification {
+/** The rules for the values of a resource, for one resource after the other. */
+export class Deidentification {
   readonly #context: DeidContext;
-  readonly #keepsTimes: boolean;
+  #keepsTimes = true;
   /** The position of each contained resource by its id: its new id is made of the position alone. */
-  #contained: ReadonlyMap<string, number> = new Map();
+  #contained: ReadonlyMap<string, number> = noneContained;
   #firstYear = Infinity;
   #mostYears = 0;
   #isUnreadable = false;
@@ -88,9 +89,17 @@ class Deidentification {
     ),
   };
 
-  constructor(context: DeidContext, keepsTimes: boolean) {
+  constructor(context: DeidContext) {
     this.#context = context;
+  }
+
+  /** Before a resource. @param keepsTimes false: no time from which an age follows stays. */
+  begin(keepsTimes: boolean): void {
     this.#keepsTimes = keepsTimes;
+    this.#contained = noneContained;
+    this.#firstYear = Infinity;
+    this.#mostYears = 0;
+    this.#isUnreadable = false;
   }
 
   /** True if a kept time, counted from the earliest kept year, reaches the age of 90. */
@@ -98,16 +107,35 @@ class Deidentification {
     return this.#mostYears >= 1 && this.#mostYears + this.#context.year - this.#firstYear >= oldest;
   }
 
-  resource(input: JsonObject): JsonObject | undefined {
+  resource(input: JsonObject, keepsTimes: boolean): JsonObject | undefined {
+    this.begin(keepsTimes);
     const contained = property(input, "contained");
-    const inside = isArray(contained) ? contained.filter(isObject) : [];
+    if (isArray(contained)) this.#noteContained(contained);
+    const left = this.#row(input, false);
+    return this.#isUnreadable || left === undefined ? undefined : withoutUnreferred(left);
+  }
+
+  /** The contained resources that leave, whether or not the resource refers to them. */
+  contained(list: readonly Json[]): readonly JsonObject[] {
+    this.#noteContained(list);
+    return list
+      .filter(isObject)
+      .map((each) => this.#inside(each))
+      .filter((each) => each !== undefined);
+  }
+
+  /** An unknown modifier was found, also inside a contained resource. */
+  get isUnreadable(): boolean {
+    return this.#isUnreadable;
+  }
+
+  #noteContained(list: readonly Json[]): void {
+    const inside = list.filter(isObject);
     const idOf = (each: JsonObject) => textAt(each, "id") ?? "";
     const sameId = Map.groupBy(inside, idOf); // a reference to an id of two would have two targets
     const staying = inside.filter((each) => mayStay(each) && sameId.get(idOf(each))?.length === 1);
     // The position among the contained resources that stay does not count the withheld resources.
     this.#contained = new Map(staying.map((each, at) => [idOf(each), at]));
-    const left = this.#row(input, false);
-    return this.#isUnreadable || left === undefined ? undefined : withoutUnreferred(left);
   }
 
   #row(input: JsonObject, isContained: boolean): JsonObject | undefined {
@@ -143,12 +171,13 @@ class Deidentification {
 
   #list(value: Json, slot: Slot, change: ValueChange, parent: JsonObject): Json | undefined {
     if (change === "out" || isArray(value) !== slot.element.repeats) return undefined;
-    if (!isArray(value)) return this.#value(value, slot, change, parent);
-    const left = value.flatMap((item) => this.#value(item, slot, change, parent) ?? []);
+    if (!isArray(value)) return this.value(value, slot, change, parent);
+    const left = value.flatMap((item) => this.value(item, slot, change, parent) ?? []);
     return left.length === 0 ? undefined : left;
   }
 
-  #value(value: Json, slot: Slot, change: ValueChange, parent: JsonObject): Json | undefined {
+  /** The value in its form, if it leaves. @param parent the object around it. */
+  value(value: Json, slot: Slot, change: ValueChange, parent: JsonObject): Json | undefined {
     const isWhole = slot.isPrimitive ? primitiveFault(slot.type, value) === undefined : isObject(value);
     return isWhole ? this.#changes[change](value, slot, parent) : undefined;
   }
@@ -159,12 +188,15 @@ class Deidentification {
     return left !== undefined && Object.hasOwn(left, "id") ? left : undefined;
   }
 
-  /** A year stays unless it is so long ago that it tells an age over 89. */
   #year(text: string): string | undefined {
-    const year = Number(text.slice(0, 4));
-    if (this.#context.year - year >= oldest) return undefined;
+    return this.keepsYear(Number(text.slice(0, 4))) ? text.slice(0, 4) : undefined;
+  }
+
+  /** Notes a year that stays: a year stays unless it is so long ago that it tells an age over 89. */
+  keepsYear(year: number): boolean {
+    if (this.#context.year - year >= oldest) return false;
     this.#firstYear = Math.min(this.#firstYear, year);
-    return text.slice(0, 4);
+    return true;
   }
 
   #measure(input: JsonObject, slot: Slot, isCapped: boolean): JsonObject | undefined {
@@ -230,6 +262,8 @@ class Deidentification {
   }
 }
 
+const noneContained: ReadonlyMap<string, number> = new Map();
+
 type Changer = (value: Json, slot: Slot, parent: JsonObject) => Json | undefined;
 
 const ofText =
@@ -272,7 +306,7 @@ function putLostModifier(out: Members, name: string, { isPrimitive, element }: S
   else put(out, isPrimitive ? `_${name}` : name, element.repeats ? [masked] : masked);
 }
 
-function extensionsLeft(value: Json): Json | undefined {
+export function extensionsLeft(value: Json): Json | undefined {
   const left = isArray(value)
     ? value.flatMap((item) => (isObject(item) ? (namedExtension(item) ?? []) : []))
     : [];
@@ -280,7 +314,7 @@ function extensionsLeft(value: Json): Json | undefined {
 }
 
 /** The extensions of a single primitive. The extensions of a list stay back, because the places of its items changed. */
-function siblingsLeft(value: Json): Json | undefined {
+export function siblingsLeft(value: Json): Json | undefined {
   const extension = isObject(value) ? extensionsLeft(property(value, "extension") ?? null) : undefined;
   return extension === undefined ? undefined : { extension };
 }

@@ -45,7 +45,7 @@ export async function answerInForm(
   return ok(Uint8Array.from(utf8(JSON.stringify(body))));
 }
 
-interface Row {
+export interface Row {
   /** `Type/id`. */
   readonly name: string;
   readonly mode: "match" | "include";
@@ -70,7 +70,7 @@ function rowsOf(bundle: JsonObject, answer: ShownAnswer): Rows {
     if (!isObject(entry) || !isObject(resource)) continue;
     const search = property(entry, "search");
     const mode = isObject(search) ? textAt(search, "mode") : undefined;
-    if (mode === "outcome") notices.push(wordsOf(entry, resource));
+    if (mode === "outcome") notices.push(noticeOf(entry, resource));
     else rows = rows.concat(rowOf(resource, answer, mode === "include" ? mode : "match"));
   }
   const isMatch = ({ mode }: Row) => mode === "match";
@@ -78,7 +78,7 @@ function rowsOf(bundle: JsonObject, answer: ShownAnswer): Rows {
 }
 
 /** The words alone: the diagnostics of a notice may have the digest of a patient's Consent. */
-function wordsOf(entry: JsonObject, outcome: JsonObject): JsonObject {
+export function noticeOf(entry: JsonObject, outcome: JsonObject): JsonObject {
   const issues = property(outcome, "issue");
   const issue = (isArray(issues) ? issues : []).map((each) => {
     const { diagnostics: _diagnostics, ...words } = isObject(each) ? each : {};
@@ -88,7 +88,7 @@ function wordsOf(entry: JsonObject, outcome: JsonObject): JsonObject {
 }
 
 /** A resource that leaves, still with the ids of its origin; nothing for a resource that is withheld whole. */
-function rowOf(
+export function rowOf(
   shown: JsonObject,
   { form, year, base }: ShownAnswer,
   mode: Row["mode"] = "match",
@@ -131,8 +131,11 @@ function marked(resource: JsonObject | undefined): JsonObject | undefined {
  * The included rows that lead from a match or to a match, by what leaves of them: the row between may be withheld, and
  * the reference may not leave.
  */
-function reached(matches: readonly Row[], others: readonly Row[]): readonly Row[] {
-  let found: readonly Row[] = [];
+export function reached<R extends Pick<Row, "name" | "names">>(
+  matches: readonly R[],
+  others: readonly R[],
+): readonly R[] {
+  let found: readonly R[] = [];
   const [known, referred] = [new Set<string>(), new Set<string>()];
   let next = matches;
   for (let left = others; next.length > 0;) {
@@ -140,7 +143,7 @@ function reached(matches: readonly Row[], others: readonly Row[]): readonly Row[
       known.add(name);
       for (const target of names) referred.add(target);
     }
-    const leads = ({ name, names }: Row) =>
+    const leads = ({ name, names }: R) =>
       referred.has(name) || [...names].some((target) => known.has(target));
     next = left.filter(leads);
     found = found.concat(next);
@@ -174,7 +177,7 @@ function codesFor(
 }
 
 /** The resource with the code of each row that it names. A row without a code throws: nothing leaves. */
-function withCodes(resource: JsonObject, codes: ReadonlyMap<string, string>): JsonObject {
+export function withCodes(resource: JsonObject, codes: ReadonlyMap<string, string>): JsonObject {
   const codeOf = (name: string): string => {
     const code = codes.get(name);
     if (code === undefined) throw new Error("a row without a code");
