@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import type { Codes } from "#deid/codes";
-import { answerInForm, type ShownAnswer } from "#deid/form-answer";
+import { cutInForm } from "#deid/bytes/cut-answer";
+import type { ShownAnswer } from "#deid/form-answer";
 import { findIdentifiers } from "#deid-check/check";
 import { readLeftJson } from "#deid-check/read-json";
 import { ok } from "#kernel/result";
@@ -34,7 +35,7 @@ const answerOf = (body: object, more: Partial<ShownAnswer> = {}): ShownAnswer =>
 });
 
 async function left(body: object, more: Partial<ShownAnswer> = {}, book = codeBook()) {
-  const answered = await answerInForm(answerOf(body, more), book.codes);
+  const answered = await cutInForm(answerOf(body, more), book.codes);
   return answered.ok ? JSON.parse(new TextDecoder().decode(answered.value)) : answered.error.reason;
 }
 
@@ -195,7 +196,7 @@ test("two pages whose rows differ in what a form removes are equal in each byte"
 test("what leaves has no identifier that the checker knows, in each form", async () => {
   for (const form of ["safe-harbor", "limited-data-set"] satisfies DeidForm[]) {
     const book = codeBook();
-    const answered = await answerInForm(
+    const answered = await cutInForm(
       answerOf(list(entry(patient("p-1")), entry(result("o", "p-1"))), { form }),
       book.codes,
     );
@@ -225,5 +226,5 @@ test("an old death stays a death, and a modifier that does not leave is masked",
 
 test("a row without a code lets nothing leave", async () => {
   const none: Codes = { codesOf: async () => ok(new Map()), namesOf: async () => ok(new Map()) };
-  await expect(answerInForm(answerOf(patient("p")), none)).rejects.toThrow("a row without a code");
+  await expect(cutInForm(answerOf(patient("p")), none)).rejects.toThrow("a row without a code");
 });

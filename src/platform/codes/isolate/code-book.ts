@@ -2,14 +2,17 @@ import { WorkerEntrypoint } from "cloudflare:workers";
 import { findIdentifiers } from "#deid-check/check";
 import { insideOf, readLeftJson } from "#deid-check/read-json";
 import type { AskedCode } from "#deid/asked-values";
-import { codesPerCall, nameInForm, readForms, type Codes, type DataSet } from "#deid/codes";
-import { answerInForm, type FormAnswerRefusal, type ShownAnswer } from "#deid/form-answer";
+import { nameInForm, readForms, type CodesOf, type DataSet } from "#deid/codes";
+import { cutInForm } from "#deid/bytes/cut-answer";
+import type { FormAnswerRefusal, ShownAnswer } from "#deid/form-answer";
 import { unknownAmong } from "#deid/known-codes";
-import { ok, type Result } from "#kernel/result";
+import { instant } from "#kernel/clock";
+import type { Result } from "#kernel/result";
 import { placeOf, type ListedCodes, type ListedNames } from "#platform/codes/object/data-set-codes";
 import { ConfigError } from "#platform/config/config-error";
 import { log } from "#platform/log";
 import { readJurisdiction } from "#platform/ledger/placement";
+import { isolateCodes } from "./isolate-codes.ts";
 
 interface Book {
   codesOf(dataSet: DataSet, names: readonly string[]): Promise<ListedCodes>;
@@ -50,20 +53,27 @@ export class CodeBook extends WorkerEntrypoint<CodeBookEnv> {
     dataSet: DataSet,
     answer: ShownAnswer,
   ): Promise<Result<Uint8Array<ArrayBuffer>, FormAnswerRefusal>> {
-    const codesOf: Codes["codesOf"] = async (names) => {
-      const found = new Map<string, string>();
-      for (let first = 0; first < names.length; first += codesPerCall) {
-        const some = names.slice(first, first + codesPerCall);
-        const codes = await this.codesOf(dataSet, some);
-        if (!codes.ok) return codes;
-        for (const [at, name] of some.entries()) found.set(name, codes.value[at] ?? "");
-      }
-      return ok(found);
-    };
-    const left = await answerInForm(answer, { codesOf });
+    const left = await cutInForm(answer, rememberedCodes(this.env)(dataSet));
     if (left.ok && this.env.DEID_CHECK === "on") noteIdentifiers(left.value, answer);
     return left;
   }
+}
+
+const remembered = new WeakMap<CodeBookEnv, CodesOf>();
+
+/** The codes for the answers of this isolate: the pages of a data set name the same patients again and again. */
+function rememberedCodes(env: CodeBookEnv): CodesOf {
+  const known =
+    remembered.get(env) ??
+    isolateCodes(
+      () => ({
+        codesOf: (dataSet, names) => asked(env, dataSet, (book) => book.codesOf(dataSet, names)),
+        namesOf: (dataSet, codes) => asked(env, dataSet, (book) => book.namesOf(codes)),
+      }),
+      () => instant(Date.now()),
+    );
+  remembered.set(env, known);
+  return known;
 }
 
 /** In development each answer is read by the checker, which shares no code with the maker of the forms. */
