@@ -16,6 +16,8 @@ const cpu = (payload: string, peer: string) => `CPU per request, Phylax ÷ ${pee
 const rate = (payload: string) => `requests/s on one core, Phylax ÷ fastify-stock, ${payload}`;
 const redact = (payload: string) => `speed of Discloser ÷ JSON.parse + JSON.stringify, ${payload}`;
 
+const form = (made: string) => `CPU of ${made} ÷ Discloser, 60 KB, everything kept`;
+
 /**
  * Every figure of the benchmark, with the value that it must have and the value that it should have. A closed
  * loop has 32 connections where nothing else is said.
@@ -78,6 +80,11 @@ export const targets = {
     must: { atLeast: 0.7 },
     goal: { atLeast: 0.85 },
   },
+  "form-safe-harbor-60k": { says: form("Safe Harbor, codes at hand"), unit: "×", must: { atMost: 1.3 } },
+  "form-limited-60k": { says: form("a limited data set, codes at hand"), unit: "×", must: { atMost: 1.3 } },
+  "form-coded-60k": { says: form("Safe Harbor, codes remembered"), unit: "×", must: { atMost: 2 } },
+  "form-asked-60k": { says: form("Safe Harbor, codes asked of their object"), unit: "×" },
+  "form-jobs-60k": { says: form("Safe Harbor by a call of jobs, codes remembered"), unit: "×" },
   "append-1": {
     says: "appends/s, ledger ÷ a row for each event, 1 caller",
     unit: "×",

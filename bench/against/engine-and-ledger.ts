@@ -15,7 +15,7 @@ export async function compareRedact(
   rounds: number,
 ): Promise<readonly Comparison[]> {
   const speeds = new Set<MeasureId>(redactRows.filter(({ by }) => by === "speed").map(({ id }) => id));
-  const found = await redactRounds(folder, duration, rounds, rootsOf(versions));
+  const found = await redactRounds(folder, duration, rounds, rootsOf(versions), redactRows);
   return comparisonsOf(found, (id, a) => (speeds.has(id) ? 1_000_000 / a : a));
 }
 

@@ -16,10 +16,13 @@ export interface RedactSubject {
   readonly consents?: { readonly patient: string; readonly resources: readonly unknown[] };
 }
 
-/** `engine` has the body in one piece, `windows` in pieces of 64 KiB; `json` parses and stringifies. */
-export type RedactHow = "engine" | "windows" | "json";
+/** The ways to make a form (45 CFR 164.514) of a shown answer: see {@link formRows}. */
+export const formHows = ["safe-harbor", "limited-data-set", "coded", "asked", "jobs"] as const;
 
-/** What the worker does in one slice: one subject, cut in one way. */
+/** `engine` has the body in one piece, `windows` in pieces of 64 KiB; `json` parses and stringifies. */
+export type RedactHow = "engine" | "windows" | "json" | (typeof formHows)[number];
+
+/** The work of a slice: a subject, cut in one way. */
 export interface RedactWork {
   readonly subject: SubjectName;
   readonly how: RedactHow;
@@ -83,6 +86,21 @@ export const redactRows: readonly RedactRow[] = [
     works: [work(name), work("consents-0")],
   })),
 ];
+
+/**
+ * Each form is measured beside the cut that shows the same page. `coded` has the codes that the isolate remembers, `asked`
+ * the codes of a call of the data set's object, and the other forms have codes at hand: the transforms alone. `jobs` is
+ * the gateway's call, with remembered codes. The Worker of an earlier tree makes no forms, so no tree is compared.
+ */
+export const formRows: readonly RedactRow[] = (
+  [
+    ["form-safe-harbor-60k", "safe-harbor"],
+    ["form-limited-60k", "limited-data-set"],
+    ["form-coded-60k", "coded"],
+    ["form-asked-60k", "asked"],
+    ["form-jobs-60k", "jobs"],
+  ] as const
+).map(([id, how]) => ({ id, by: "cpu", works: [work("keep-all-60k", how), work("keep-all-60k")] }));
 
 const originBase = "https://origin.internal.example/fhir";
 

@@ -7,9 +7,12 @@ import { ratioOf, type Measure } from "../measures.ts";
 import type { Duration } from "../options.ts";
 import { inTurns, pairsOf, type RoundsOf } from "../rounds.ts";
 import {
+  formHows,
+  formRows,
   hiddenCode,
   redactRows,
   redactSubjects,
+  type RedactRow,
   type RedactSubject,
   type RedactWork,
   type SubjectName,
@@ -40,7 +43,8 @@ export async function runRedactGroup(
   duration: Duration,
   rounds: number,
 ): Promise<readonly Measure[]> {
-  const [own = []] = await redactRounds(folder, duration, rounds, [join(import.meta.dirname, "../..")]);
+  const roots = [join(import.meta.dirname, "../..")];
+  const [own = []] = await redactRounds(folder, duration, rounds, roots, [...redactRows, ...formRows]);
   return own.map(({ id, pairs }) => ratioOf(id, pairs));
 }
 
@@ -53,7 +57,11 @@ export async function redactRounds(
   duration: Duration,
   rounds: number,
   roots: readonly string[],
+  rows: readonly RedactRow[],
 ): Promise<readonly (readonly RoundsOf[])[]> {
+  const byName = new Map(rows.flatMap((row) => row.works).map((work) => [nameOf(work), work]));
+  // Each work once, also if several figures use it.
+  const works = [...byName.keys()];
   const subjects = redactSubjects(await sampleResources());
   const workers: Side[] = [];
   for (const [n, root] of roots.entries()) {
@@ -61,13 +69,16 @@ export async function redactRounds(
     mkdirSync(place);
     workers.push(new Side(await startRedactWorker(place, root)));
   }
-  for (const { worker } of workers) await loadAndCheck(worker, subjects);
+  for (const { worker } of workers) {
+    await loadAndCheck(worker, subjects);
+    if (rows !== redactRows) await checkForms(worker);
+  }
   const { turns, ...pace } = paces[duration];
   for (const [name, work] of byName) for (const side of workers) await side.warm(name, work, pace);
   const found = await inTurns(rounds * turns, workers, works, (side, work) => side.slice(work));
   for (const { worker } of workers) await worker.close();
   return found.map((turnsOfSide) =>
-    redactRows.map(({ id, by, works: [first, second] }) => ({
+    rows.map(({ id, by, works: [first, second] }) => ({
       id,
       // CPU time, or speed in runs a CPU second
       pairs: pairsOf(turnsOfSide, [nameOf(first), nameOf(second)], (micros) =>
@@ -78,9 +89,6 @@ export async function redactRounds(
 }
 
 const nameOf = ({ subject, how }: RedactWork) => `${subject} ${how}`;
-const byName = new Map(redactRows.flatMap((row) => row.works).map((work) => [nameOf(work), work]));
-/** The name of each work once, also if several figures use it. */
-const works = [...byName.keys()];
 
 /** The Worker of one source tree, with the number of runs that make a slice of each work. */
 class Side {
@@ -139,6 +147,18 @@ async function loadAndCheck(worker: RedactWorker, subjects: Subjects): Promise<v
     const expected = subject === "consents-0" ? all : others;
     if (!isDeepStrictEqual(resourcesOf(await bytes(subject)), expected))
       throw new Error(`${subject}: the rows that leave are not all but those with the code`);
+  }
+}
+
+async function checkForms(worker: RedactWorker): Promise<void> {
+  const rowsOf = async (how: RedactWork["how"]) =>
+    resourcesOf(await worker.bytesOf({ subject: "keep-all-60k", how }));
+  const shown = await rowsOf("engine");
+  for (const how of formHows) {
+    const left = await rowsOf(how);
+    const text = JSON.stringify(left);
+    if (left.length !== shown.length || !text.includes("SUBSETTED") || text.includes("display"))
+      throw new Error(`${how}: the rows are not in their form`);
   }
 }
 

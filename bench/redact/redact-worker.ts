@@ -1,6 +1,9 @@
 // Cuts a body many times by the gateway's own way from an origin's answer to the bytes that leave, or does the same
 // number of JSON.parse and JSON.stringify. PUT /NAME loads a subject, POST /NAME works on it. The benchmark reads the
 // CPU time from outside, because the runtime's clock stands still while a Worker computes.
+import { cutInForm } from "#deid/bytes/cut-answer";
+import type { Codes } from "#deid/codes";
+import type { ShownAnswer } from "#deid/form-answer";
 import { isReading, readInteraction } from "#fhir/interaction";
 import type { JsonObject } from "#fhir/json/json";
 import type { OriginBody, Origins } from "#fhir/ports";
@@ -8,6 +11,9 @@ import { fillPage } from "#gateway/read/fill-page";
 import { OriginSession } from "#gateway/origin/origin-session";
 import { parseScopes } from "#identity/scopes";
 import { instant } from "#kernel/clock";
+import type { CodeBook } from "#platform/codes/isolate/code-book";
+import { isolateCodes } from "#platform/codes/isolate/isolate-codes";
+import type { DeidForm } from "#policy/form/fates";
 import { ok, type Result } from "#kernel/result";
 import { Discloser } from "#phi/disclose";
 import type { Disclosure } from "#phi/disclosure";
@@ -36,14 +42,24 @@ interface Loaded {
   readonly origins: Origins;
   /** An origin whose body arrives in pieces of 64 KiB. */
   readonly inWindows: Origins;
+  /** The answer that the form is made of. */
+  shown: Uint8Array;
+  /** The codes of the answer's rows, once the first run has named them. */
+  readonly codes: Map<string, string>;
+}
+
+interface RedactEnv {
+  readonly JOBS: Pick<CodeBook, "inForm" | "codesOf" | "namesOf">;
 }
 const loaded = new Map<string, Loaded>();
 
 export default {
-  async fetch(request) {
+  async fetch(request, env) {
     const name = new URL(request.url).pathname.slice(1);
     if (request.method === "PUT") {
-      loaded.set(name, load(await request.json()));
+      const subject = load(await request.json());
+      subject.shown = Buffer.concat(await runs.engine(subject, env));
+      loaded.set(name, subject);
       return new Response(null, { status: 204 });
     }
     const subject = loaded.get(name);
@@ -53,12 +69,12 @@ export default {
     let out: readonly Uint8Array[] = [];
     let bytes = 0;
     for (let n = 0; n < times; n++) {
-      out = await run(subject);
+      out = await run(subject, env);
       for (const part of out) bytes += part.length;
     }
     return show ? new Response(out.map((part) => decoder.decode(part)).join("")) : Response.json(bytes);
   },
-} satisfies ExportedHandler;
+} satisfies ExportedHandler<RedactEnv>;
 
 function load({ policy, request, originBase, body: text, consents }: RedactSubject): Loaded {
   const [path = "", query = ""] = request.split("?", 2);
@@ -78,6 +94,8 @@ function load({ policy, request, originBase, body: text, consents }: RedactSubje
     body,
     origins: originOf([body], originBase),
     inWindows: originOf(windows, originBase),
+    shown: body,
+    codes: new Map(),
   };
 }
 
@@ -152,7 +170,55 @@ async function parseAndStringify({ body }: Loaded): Promise<readonly Uint8Array[
   return [encoder.encode(JSON.stringify(parsed))];
 }
 
-const runs: Readonly<Record<RedactHow, (one: Loaded) => Promise<readonly Uint8Array[]>>> = {
+const answerOf = (form: DeidForm, { shown }: Loaded): ShownAnswer => ({
+  body: shown,
+  form,
+  year: 2026,
+  base,
+  isSorted: false,
+});
+
+async function inForm(
+  form: DeidForm,
+  one: Loaded,
+  codes: Pick<Codes, "codesOf">,
+): Promise<readonly Uint8Array[]> {
+  return [value(await cutInForm(answerOf(form, one), codes))];
+}
+
+/** The codes are at hand: no look-up is counted. */
+const codesAtHand = ({ codes }: Loaded): Pick<Codes, "codesOf"> => ({
+  codesOf: async (names) => {
+    if (codes.size === 0) for (const name of names) codes.set(name, crypto.randomUUID().replaceAll("-", ""));
+    return ok(codes);
+  },
+});
+
+const dataSet = { client: "bench", agreement: "bench", origin: "main", name: "bench" };
+let remembered: Codes | undefined;
+
+const askedCodes = ({ JOBS }: RedactEnv): Pick<Codes, "codesOf"> => ({
+  codesOf: async (names) => {
+    const codes = value(await JOBS.codesOf(dataSet, names));
+    return ok(new Map(names.map((name, at) => [name, codes[at] ?? ""])));
+  },
+});
+
+type Run = (one: Loaded, env: RedactEnv) => Promise<readonly Uint8Array[]>;
+const runs: Readonly<Record<RedactHow, Run>> = {
+  "safe-harbor": (one) => inForm("safe-harbor", one, codesAtHand(one)),
+  "limited-data-set": (one) => inForm("limited-data-set", one, codesAtHand(one)),
+  coded: (one, { JOBS }) =>
+    inForm(
+      "safe-harbor",
+      one,
+      (remembered ??= isolateCodes(
+        () => JOBS,
+        () => instant(Date.now()),
+      )(dataSet)),
+    ),
+  asked: (one, env) => inForm("safe-harbor", one, askedCodes(env)),
+  jobs: async (one, { JOBS }) => [value(await JOBS.inForm(dataSet, answerOf("safe-harbor", one)))],
   engine: (one) => cut(one, one.origins),
   windows: (one) => cut(one, one.inWindows),
   json: parseAndStringify,
