@@ -72,4 +72,5 @@ export const registryUnasked = {
   change: () => Promise.reject(new Error("not asked")),
   probed: () => Promise.reject(new Error("not asked")),
   probes: () => Promise.reject(new Error("not asked")),
+  authorities: () => Promise.reject(new Error("not asked")),
 } satisfies Partial<RegistryDesk>;
