@@ -33,7 +33,7 @@ const tokens = await client.authorizationCodeGrant(
   { DPoP },
 );
 console.log(tokens.fhirUser, tokens.claims().acr, new Date(tokens.claims().auth_time * 1000));
-const record = new URL(`${fhir}/Patient/${tokens.patient}`);
+const record = new URL([fhir, "Patient", tokens.patient].join("/"));
 const answer = await client.fetchProtectedResource(app, tokens.access_token, record, "GET", null, undefined, {
   DPoP,
 });
