@@ -41,7 +41,6 @@ test("the control worker writes the registry, and no source of any further worke
   expect,
 }) => {
   expect(await writersIn("workers/control/index.ts"), "this check can find a writer").toEqual([
-    "src/platform/authorities/authority-rows.ts",
     "src/platform/cases/case-rows.ts",
     "src/platform/consents/consent-readings.ts",
     "src/platform/consents/consent-rows.ts",

@@ -156,7 +156,6 @@ const texts: Readonly<Record<string, string>> = {
   "disclosures --as": "client that asks the gateway",
   "review list --all": "also the closed reviews",
   "review close --finding": "`justified` or `unjustified`",
-  "authorities list --all": "also authorities that were ended before their time",
   "cases list --all": "also the decided cases",
   "cases confirm --request": "where the FHIR server has the request, such as Communication/1",
   "cases state --row": "a disputed row; without it the rows that the request names",

@@ -1,4 +1,3 @@
-import type { AuthorityProblem } from "#identity/authority-document";
 import type { CaseProblem } from "#registry/case-document";
 import { facesIn, type ExactFaces } from "#entrypoint/faces-of";
 import { operatorRefusals } from "#entrypoint/operator-refusals";
@@ -17,7 +16,6 @@ export type RejectionReason =
   | DenialProblem["reason"]
   | SuspensionProblem["reason"]
   | ReviewDocumentProblem["reason"]
-  | AuthorityProblem["reason"]
   | CaseProblem["reason"]
   | ConsentQuestionProblem["reason"]
   | RestoreProblem["reason"]

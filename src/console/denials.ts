@@ -48,7 +48,6 @@ export function deniedClient(
     case "client":
     case "agreement":
     case "grant":
-    case "authority":
       return denial.client;
     case "certificate":
       return ownerOf(denial.x5t);
@@ -56,7 +55,6 @@ export function deniedClient(
       return URL.canParse(denial.issuer) ? undefined : denial.issuer;
     case "proof_key":
     case "policy":
-    case "person":
       return undefined;
   }
 }
@@ -79,9 +77,5 @@ export function denialInWords(denial: LastingDenial, client: string | undefined)
       return denied.proofKey(denial.jkt);
     case "policy":
       return denied.policy(denial.digest);
-    case "authority":
-      return denied.authority(denial.authority, denial.client);
-    case "person":
-      return denied.person(denial.subject, denial.issuer);
   }
 }

@@ -15,7 +15,6 @@ import type { SubjectField } from "#identity/certificate/subject";
 import type { BreakGlassDemand } from "#identity/break-glass-demand";
 import type { PublicJwk } from "#identity/jose/jwk";
 import type { Statement } from "#policy/consent/consent";
-import type { AuthorityTask } from "#identity/authority-document";
 import type { DenialGround } from "#registry/case-document";
 import type { ProposalDocument } from "#registry/proposal-document";
 import type { IssuerEntry, OriginEntry } from "#registry/state";
@@ -342,24 +341,4 @@ export const elevations = sqliteTable(
     ends: integer("ends").$type<Instant>().notNull(),
   },
   (table) => [index("elevations_by_operator").on(table.operator, table.ends)],
-);
-
-export const authorities = sqliteTable(
-  "authorities",
-  {
-    id: text("id").primaryKey(),
-    client: text("client").notNull(),
-    person: text("person").notNull(),
-    origin: text("origin").notNull(),
-    purpose: text("purpose").notNull(),
-    agreement: text("agreement").notNull(),
-    boundTo: text("bound_to").notNull(),
-    task: text("task").$type<AuthorityTask>().notNull(),
-    madeAt: moment("made_at").notNull(),
-    endsAt: moment("ends_at").notNull(),
-    endedAt: moment("ended_at"),
-    endedBy: text("ended_by"),
-    evidence: text("evidence"),
-  },
-  (table) => [index("authorities_by_client").on(table.client, table.person)],
 );

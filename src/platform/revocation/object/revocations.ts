@@ -1,5 +1,4 @@
 import { DurableObject } from "cloudflare:workers";
-import { authorityMillisecondsMax } from "#identity/authority";
 import { denialName } from "#identity/denial";
 import { denialScope, readDenial, type Denial } from "#identity/denial-document";
 import type { MergeMode } from "#registry/merge";
@@ -154,7 +153,12 @@ export class Revocations extends DurableObject<RevocationsEnv> {
 
   /** The denial is in force when this returns: within seven seconds every lease knows it. */
   deny(denial: Denial): void {
-    this.#store.deny(denialName(denial), denialScope(denial), endOfDenial(denial, now()), now());
+    this.#store.deny(
+      denialName(denial),
+      denialScope(denial),
+      denial.kind === "token" ? denial.until : null,
+      now(),
+    );
   }
 
   /**
@@ -388,12 +392,6 @@ export class Revocations extends DurableObject<RevocationsEnv> {
     if (id !== undefined) this.#store.finish(id, bookmark);
     return applied.ok ? ok({ counts: applied.value, changes }) : applied;
   }
-}
-
-/** Null: it lasts until it is lifted. No authority lives longer than its denial. */
-function endOfDenial(denial: Denial, at: Instant): Instant | null {
-  if (denial.kind === "token") return denial.until;
-  return denial.kind === "authority" ? instant(at + authorityMillisecondsMax) : null;
 }
 
 const withKey = (row: ConsentRow, keyId: string | null): NewRow => ({

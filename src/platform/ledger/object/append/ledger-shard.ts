@@ -25,9 +25,7 @@ import { LedgerRootLink } from "#platform/ledger/object/root/link";
 import {
   type AppendAnswer,
   answerText,
-  ClosedToStep,
   eventsText,
-  isOfAuthority,
   readAnswerText,
   readEventsText,
   RefusedAppend,
@@ -192,13 +190,10 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     earlierLog?: string,
     chosenBy?: string,
   ): Promise<string> {
-    const read = readEventsText(events);
     try {
-      return answerText(await this.append(read, proofHash, contents, earlierLog, chosenBy));
+      return answerText(await this.append(readEventsText(events), proofHash, contents, earlierLog, chosenBy));
     } catch (fault) {
-      // A log that cannot look may have recorded a step before: no other log may take it then.
-      const isRefusal = isOfAuthority(read) ? fault instanceof ClosedToStep : fault instanceof RefusedAppend;
-      if (isRefusal) return answerText("refused");
+      if (fault instanceof RefusedAppend) return answerText("refused");
       throw fault;
     }
   }
