@@ -18,8 +18,10 @@ export class Newest<Value, Key = string> extends Map<Key, Value> {
 
   override set(key: Key, value: Value): this {
     this.delete(key);
+    const weight = this.#weigh(value, key);
+    if (weight > this.#weightMax) return this; // it would drive out all other entries, and then itself
     super.set(key, value);
-    this.#weight += this.#weigh(value, key);
+    this.#weight += weight;
     for (const oldest of this.keys()) {
       if (this.size <= this.#max && this.#weight <= this.#weightMax) break;
       this.delete(oldest);
@@ -40,25 +42,34 @@ export class Newest<Value, Key = string> extends Map<Key, Value> {
 }
 
 /**
- * Values by an object and a text, while the object lives. A set beyond `max`, counted over all objects, forgets all
- * of them: a client may choose the texts.
+ * Values by an object and a text, while the object lives. A client may choose the texts, so the weight of all objects'
+ * values together is bounded: by a half that is filled, and the half before it, whose values stay if they are used.
  */
 export class OfObjects<Value> {
-  readonly #max: number;
+  readonly #halfMax: number;
+  readonly #weigh: (value: Value) => number;
   #values = new WeakMap<object, Map<string, Value>>();
-  #sets = 0;
+  #before = new WeakMap<object, Map<string, Value>>();
+  #weight = 0;
 
-  constructor(max: number) {
-    this.#max = max;
+  constructor(max: number, weigh: (value: Value) => number = () => 1) {
+    this.#halfMax = max / 2;
+    this.#weigh = weigh;
   }
 
   get(object: object, text: string): Value | undefined {
-    return this.#values.get(object)?.get(text);
+    const known = this.#values.get(object)?.get(text);
+    if (known !== undefined) return known;
+    const used = this.#before.get(object)?.get(text);
+    if (used !== undefined) this.set(object, text, used);
+    return used;
   }
 
   set(object: object, text: string, value: Value): void {
-    if (this.#sets >= this.#max) [this.#values, this.#sets] = [new WeakMap(), 0];
-    this.#sets += 1;
+    const weight = this.#weigh(value);
+    if (this.#weight + weight > this.#halfMax)
+      [this.#before, this.#values, this.#weight] = [this.#values, new WeakMap(), 0];
+    this.#weight += weight;
     const values = this.#values.get(object);
     if (values === undefined) this.#values.set(object, new Map([[text, value]]));
     else values.set(text, value);

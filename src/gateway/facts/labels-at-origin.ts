@@ -32,7 +32,7 @@ interface Remembered {
 }
 
 /** By caller: callers see different rows. Settled data: no request waits for a further request. Some 10 MB. */
-const remembered = new OfObjects<Remembered>(16_384);
+const remembered = new OfObjects<Remembered>(16_384, ({ row }) => 1 + (row?.patients?.length ?? 0) / 8);
 
 /** The caller who asks, and the resources that the caller may see. */
 export interface LabelsAsker {

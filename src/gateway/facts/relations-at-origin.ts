@@ -55,7 +55,7 @@ interface Remembered<T> {
 /** What is remembered of a user. */
 class KnownOfUser {
   usedAt = instant(0);
-  /** The ids that it had when it was last used. */
+  /** The ids that it had when it was last weighed. */
   ids = 0;
   standing: Remembered<Standing> | undefined;
   list: Remembered<ReadonlySet<string> | "too many"> | undefined;
@@ -95,6 +95,7 @@ export class RelationsAtOrigin {
   readonly #relations: ReadonlySet<UserRelation>;
   readonly #known: KnownOfUser;
   readonly #at: Instant;
+  readonly #weigh: () => unknown;
   /** The token names a patient beside the user, so that no single criterion finds the rows of both. */
   readonly #hasPatient: boolean;
 
@@ -104,7 +105,9 @@ export class RelationsAtOrigin {
     known: KnownOfUser,
     at: Instant,
     hasPatient: boolean,
+    weigh: () => unknown,
   ) {
+    this.#weigh = weigh;
     this.#user = user;
     this.#relations = relations;
     this.#known = known;
@@ -123,8 +126,9 @@ export class RelationsAtOrigin {
     if (user === undefined || !scopes.some(({ context }) => context === "user")) return undefined;
     const local = parseReference(user, origin.base);
     if (local.kind !== "local") return undefined;
-    const known = remembered.of(`${origin.name} ${written(local)} ${[...relations].toSorted().join()}`, at);
-    return new RelationsAtOrigin(local, relations, known, at, patient !== undefined);
+    const weigh = () =>
+      remembered.of(`${origin.name} ${written(local)} ${[...relations].toSorted().join()}`, at);
+    return new RelationsAtOrigin(local, relations, weigh(), at, patient !== undefined, weigh);
   }
 
   /**
@@ -153,6 +157,7 @@ export class RelationsAtOrigin {
     this.patients.name(asked);
     if (known.size + asked.length > patientsMax) known.clear();
     for (const patient of asked) known.set(patient, { value: this.patients.has(patient), asOf: this.#at });
+    this.#weigh();
     return unnamed.size === 0 ? ok(undefined) : this.#narrow(unnamed, standing.value, origin);
   }
 
@@ -215,6 +220,7 @@ export class RelationsAtOrigin {
       }
     }
     this.#known.list = { value, asOf: this.#at };
+    this.#weigh();
     return ok(value);
   }
 
@@ -275,7 +281,10 @@ export class RelationsAtOrigin {
     const found =
       before !== undefined && this.#isFresh(before) ? ok(before.value) : await this.#readStanding(origin);
     if (!found.ok) return found;
-    if (found.value !== before?.value) this.#known.standing = { value: found.value, asOf: this.#at };
+    if (found.value !== before?.value) {
+      this.#known.standing = { value: found.value, asOf: this.#at };
+      this.#weigh();
+    }
     if (criteriaOf(this.#relations, found.value).length === 0) this.patients.learnWhole(found.value.patients);
     return found;
   }

@@ -160,8 +160,7 @@ export class CaseDesk extends WorkerEntrypoint<CaseDeskEnv> {
     const { case: id } = read.data;
     const [found] = await listCases(this.env.REGISTRY, { state: "all", id });
     if (found === undefined || found.denialLetter === null) return refused("case_not_denied");
-    if (found.statement === null) return ok(undefined);
-    await this.#statementOf(id, operator).unstate();
+    await this.#statementOf(id, operator).unstate(); // a crash may have left a filed statement of which the case knows nothing
     return ok(undefined);
   }
 

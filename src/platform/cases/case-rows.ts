@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { and, asc, count, eq, inArray, isNotNull, isNull, lte, notInArray, or, sql } from "drizzle-orm";
+import { and, asc, count, eq, gt, inArray, isNotNull, isNull, lte, notInArray, or, sql } from "drizzle-orm";
 import { instant, type Instant } from "#kernel/clock";
 import { drizzled, type RegistrySql } from "#platform/registry/registry-sql";
 import { cases } from "#platform/registry/schema";
@@ -48,6 +48,7 @@ export async function receiveCases(
   registry: RegistrySql,
   { requestId, at, client, origin }: CaseReceipt,
   writes: readonly NotedWrite[],
+  mostOpen = openMax,
 ): Promise<"too_many" | undefined> {
   const db = drizzled(registry);
   const ofOrigin = eq(cases.origin, origin);
@@ -57,7 +58,8 @@ export async function receiveCases(
     if (patient === undefined) continue;
     const resource = resourceOf(write);
     // A request that names a decided one is a new request; a new version of a decided request is none.
-    const ofOpen = and(inArray(cases.resource, of), isNull(cases.decidedAt));
+    // an officer may have decided the case after this message came
+    const ofOpen = and(inArray(cases.resource, of), or(isNull(cases.decidedAt), gt(cases.decidedAt, at)));
     const isKnown = resource === undefined ? ofOpen : or(eq(cases.resource, resource), ofOpen);
     const known = await db
       .select({ id: cases.id })
@@ -72,14 +74,14 @@ export async function receiveCases(
     opening.push({ id, receivedAt: at, requestId, client, origin, patient, resource, disputed: rows });
   }
   for (const [patient, further] of Map.groupBy(opening, (each) => each.patient)) {
-    if (further.length > openMax) return "too_many";
+    if (further.length > mostOpen) return "too_many";
     const ids = further.map(({ id }) => id);
     const isOpen = and(ofOrigin, isNull(cases.decidedAt), notInArray(cases.id, ids));
     const [open] = await db
       .select({ many: count() })
       .from(cases)
       .where(and(isOpen, eq(cases.patient, patient), eq(cases.client, client)));
-    if ((open?.many ?? 0) + further.length > openMax) return "too_many";
+    if ((open?.many ?? 0) + further.length > mostOpen) return "too_many";
   }
   // All or none: a case without its request has a running clock.
   const [first, ...rest] = opening.map((row) => db.insert(cases).values(row).onConflictDoNothing());
@@ -115,7 +117,8 @@ export async function settleCases(
         );
     else if (end === "not stored") await db.delete(cases).where(and(isOwn, isNull(cases.decidedAt)));
     else if (end === "stored" && storedId !== undefined) {
-      await receiveCases(registry, receipt, [write]); // an officer may have taken its case for void meanwhile
+      // An officer may have taken its case for void meanwhile. There was room for the case at its receipt.
+      await receiveCases(registry, receipt, [write], Infinity);
       await db
         .update(cases)
         .set({ resource: `${type}/${storedId}` })
@@ -228,9 +231,9 @@ export async function noteStatement(
   id: string,
   step: StatementStep,
 ): Promise<boolean> {
-  const isSame = eq(cases.statement, step.statement);
-  const isOwn =
-    step.statedAt === null ? or(isNull(cases.statement), isSame) : and(isSame, isNotNull(cases.statedBy));
+  const isGoingOn = and(eq(cases.statement, step.statement), isNotNull(cases.statedBy));
+  // A withdrawal that has begun ends first: two filings that cross leave a case with a time and no statement.
+  const isOwn = step.statedAt === null ? or(isNull(cases.statement), isGoingOn) : isGoingOn;
   const changed = await drizzled(registry)
     .update(cases)
     .set(step)

@@ -46,8 +46,8 @@ export class IsolateLeases {
   }
 
   /**
-   * Stores the next lease of a spend. Only {@link set}, which each call to the guard uses, makes the client the
-   * most recently used.
+   * Stores the next lease of a spend. Only {@link set}, which each call to the guard uses, makes a client the most
+   * recently used.
    */
   update(spend: Spend, lease: IsolateLease): void {
     const known = spend.policy === "subject" ? this.#subjects : this.#clients.get(clientKeyOf(spend))?.leases;
