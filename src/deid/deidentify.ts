@@ -62,6 +62,7 @@ export class Deidentification {
   #firstYear = Infinity;
   #mostYears = 0;
   #isUnreadable = false;
+  #hasRows = false;
   readonly #changes: Readonly<Record<ValueChange, Changer>> = {
     keep: (value) => value,
     out: () => undefined,
@@ -85,7 +86,7 @@ export class Deidentification {
     providerName: ofObject(nameLeft),
     providerNumber: ofObject(numberLeft),
     resource: ofObject((value, slot) =>
-      slot.step === "contained" ? this.#inside(value) : deidentify(value, this.#context),
+      slot.step === "contained" ? this.#inside(value) : this.#rowInside(value),
     ),
   };
 
@@ -100,6 +101,7 @@ export class Deidentification {
     this.#firstYear = Infinity;
     this.#mostYears = 0;
     this.#isUnreadable = false;
+    this.#hasRows = false;
   }
 
   /** True if a kept time, counted from the earliest kept year, reaches the age of 90. */
@@ -127,6 +129,16 @@ export class Deidentification {
   /** An unknown modifier was found, also inside a contained resource. */
   get isUnreadable(): boolean {
     return this.#isUnreadable;
+  }
+
+  /** A resource with an id of its own was found inside, as in an entry of a Bundle. */
+  get hasRows(): boolean {
+    return this.#hasRows;
+  }
+
+  #rowInside(row: JsonObject): JsonObject | undefined {
+    this.#hasRows = true;
+    return deidentify(row, this.#context);
   }
 
   #noteContained(list: readonly Json[]): void {

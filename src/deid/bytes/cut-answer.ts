@@ -170,8 +170,8 @@ class CutAnswer {
         tree: undefined,
       } as const;
       return { number: this.#cutter.number, ...row };
-    } catch (fault) {
-      if (fault !== unusual) throw fault;
+    } catch {
+      // unusual, or a row that cannot be judged: the plain engine withholds it alone
     }
     formCounts.plain += 1;
     scanner.at = from;

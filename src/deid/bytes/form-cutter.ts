@@ -743,6 +743,7 @@ export class FormCutter {
     this.#effects += 1;
     const list = this.#readValue();
     this.#contained = this.#rules.contained(isArray(list) ? list : []);
+    if (this.#rules.hasRows) throw unusual; // only references are written as codes below
     if (this.#rules.isUnreadable) this.#isWithheld = true;
     return false;
   }

@@ -67,6 +67,10 @@ test.for([
   ['"subject":{"reference":"\\u0023p"},"contained":[{"resourceType":"Patient","id":"p"}]', "plain"],
   ['"contained":[{"resourceType":"Patient","id":"p"}],"subject":{"reference":"\\u0023p"}', "cut"],
   ['"contained":[{"resourceType":"Patient","id":"p","link":[{"other":{"reference":"Patient/2"}}]}]', "cut"],
+  [
+    '"contained":[{"resourceType":"Bundle","id":"b","type":"collection","entry":[{"resource":{"resourceType":"Patient","id":"MRN-4711"}}]}],"hasMember":[{"reference":"#b"}]',
+    "plain",
+  ],
   ['"category":[{"coding":[{"system":"http:\\/\\/loinc.org","code":"4548-4"}]}]', "cut"],
   ['"valueQuantity":{"value":91,"code":"\\u0061"}', "cut"],
   ['"valueQuantity":{"value":1e400,"unit":"kg"}', "cut"],

@@ -1,6 +1,17 @@
 import { jsonNumber, property, type Json, type JsonObject } from "#fhir/json/json";
 
-const references = ["#p1", "#p1", "#m1", "#o1", "#none", "#", "Patient/1", "Patient/2", "Practitioner/1"];
+const references = [
+  "#p1",
+  "#p1",
+  "#m1",
+  "#o1",
+  "#b1",
+  "#none",
+  "#",
+  "Patient/1",
+  "Patient/2",
+  "Practitioner/1",
+];
 
 /** A resource with contained resources at a random place, to which some of its references lead. */
 export function containing(resource: JsonObject, roll: () => number): JsonObject {
@@ -21,6 +32,12 @@ export function containing(resource: JsonObject, roll: () => number): JsonObject
       { resourceType: "Practitioner", id: "p1", implicitRules: "urn:x" },
       { resourceType: "Medication", amount: jsonNumber("5") },
       { resourceType: "Coverage", id: "c1", beneficiary: reference(), payor: [reference(), reference()] },
+      {
+        resourceType: "Bundle",
+        id: "b1",
+        type: "collection",
+        entry: [{ resource: { resourceType: "Patient", id: "9", gender: "male" } }],
+      },
       "no resource",
     ]) ?? null;
   const contained = Array.from({ length: Math.floor(roll() * 4) }, inside);

@@ -48,6 +48,9 @@ export function isolateCodes(book: () => CodeBook, clock: Clock): CodesOf {
         const answer = await inTime("codes", () => call(some));
         if (!answer.ok) {
           lasted.delete(place);
+          // of an ended data set no pair of a name and its code stays
+          for (const pairs of [from, to])
+            for (const key of pairs.keys()) if (key.startsWith(place)) pairs.delete(key);
           return answer;
         }
         lasted.set(place, at);
