@@ -1,5 +1,5 @@
 // Made by scripts/browser-assets.ts from src/console/browser and the ledger's own code.
 export const checkScript = {
-  "path": "check-accounting-92e3b74509fe3f33.js",
-  "integrity": "sha384-aPOWdz9aMKgz/JBsdeIbqsylQ9Hxo+wB3giRh2yNpYgEWNNys81kEFFtiKQyht7F"
+  "path": "check-accounting-bce0ad6b780c9f86.js",
+  "integrity": "sha384-hP2SnNJA/LSPkWsLho5IZzgFVlUZMNveb24RzT292CBWri7Gai+z3R5LNwfdqF3C"
 } as const;
