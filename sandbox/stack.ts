@@ -50,6 +50,8 @@ export interface StackOptions {
   readonly onCrash?: () => void;
   readonly say: (line: string) => void;
   readonly inspectStorage?: boolean;
+  /** Opens the debugger's port of the runtime. */
+  readonly isInspected?: boolean;
   /** Workers that are built already; without them they are built into the state folder. */
   readonly workers?: WorkerBundles | undefined;
   /** The ledger's LEDGER_SETTLE_SECONDS, if it differs from the configured value. */
@@ -131,6 +133,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       bundles: options.workers,
       authorities,
       inspectStorage: options.inspectStorage ?? false,
+      isInspected: options.isInspected ?? false,
       gatewaysElsewhere: options.gatewaysElsewhere ?? 0,
       onCrash: options.onCrash ?? (() => say("the Workers runtime died")),
       ...workerSettings(

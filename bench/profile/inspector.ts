@@ -19,10 +19,22 @@ export interface Isolate {
   readonly name: string;
   start(): Promise<void>;
   stop(): Promise<CpuProfile>;
+  /**
+   * The bytes that a full collection leaves in its heap, and in buffers outside of the heap. Needs V8's flag
+   * `--expose-gc`: workerd never answers `HeapProfiler.collectGarbage`.
+   */
+  bytesAlive(): Promise<number>;
   close(): void;
 }
 
 const sampleMicros = 1_000; // ten isolates are sampled at once: a shorter interval would mostly measure the sampling
+
+/** Chrome DevTools Protocol, Runtime.getHeapUsage. */
+interface HeapUsage {
+  readonly usedSize: number;
+  readonly embedderHeapUsedSize: number;
+  readonly backingStorageSize: number;
+}
 
 /** Every isolate behind the debugger's port: one for each service that has a Worker. */
 export async function isolatesAt(port: number): Promise<readonly Isolate[]> {
@@ -35,7 +47,9 @@ export async function isolatesAt(port: number): Promise<readonly Isolate[]> {
 
 interface Reply {
   readonly id?: number;
-  readonly result?: { readonly profile?: CpuProfile };
+  /** Of the event `Runtime.executionContextCreated`. */
+  readonly params?: { readonly context?: { readonly id: number } };
+  readonly result?: { readonly profile?: CpuProfile } & Partial<HeapUsage>;
   readonly error?: { readonly message: string };
 }
 
@@ -46,8 +60,10 @@ async function connect(name: string, url: string): Promise<Isolate> {
     socket.addEventListener("error", () => failed(new Error(`${name} has no debugger at ${url}`)));
   });
   const waiting = new Map<number, (reply: Reply) => void>();
+  let contextId: number | undefined;
   socket.addEventListener("message", ({ data }) => {
     const reply: Reply = JSON.parse(String(data));
+    contextId = reply.params?.context?.id ?? contextId;
     if (reply.id !== undefined) waiting.get(reply.id)?.(reply);
   });
   let last = 0;
@@ -72,6 +88,15 @@ async function connect(name: string, url: string): Promise<Isolate> {
       const result = await call("Profiler.stop");
       if (result?.profile === undefined) throw new Error(`${name} gives no profile`);
       return result.profile;
+    },
+    async bytesAlive() {
+      await call("Runtime.enable");
+      await call("Runtime.evaluate", { expression: "gc()", contextId });
+      await call("Runtime.disable");
+      const alive = await call("Runtime.getHeapUsage");
+      return (
+        (alive?.usedSize ?? NaN) + (alive?.embedderHeapUsedSize ?? NaN) + (alive?.backingStorageSize ?? NaN)
+      );
     },
     close: () => socket.close(),
   };

@@ -145,6 +145,8 @@ export async function startRuntime(
     readonly onCrash: () => void;
     /** Lets a test look into (and break) a Durable Object's storage. */
     readonly inspectStorage?: boolean;
+    /** Opens the debugger's port. */
+    readonly isInspected?: boolean;
   },
 ): Promise<Runtime> {
   const bundles = settings.bundles ?? (await buildWorkerBundles(join(dirname(statePath), "bundles")));
@@ -178,6 +180,7 @@ export async function startRuntime(
       launcher,
     ]),
     ...(settings.inspectStorage === true && { unsafeInspectDurableObjects: true }),
+    ...(settings.isInspected === true && { inspectorPort: 0 }),
   };
   const miniflare =
     count === 0 ? new Miniflare(convertV4MiniflareOptions(options)) : openToOthers(options, statePath);

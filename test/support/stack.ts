@@ -54,6 +54,8 @@ export interface TestStackOptions {
    * root log.
    */
   readonly settleSeconds?: number;
+  /** Opens the debugger's port of the runtime. */
+  readonly isInspected?: boolean;
 }
 
 /** A stack for one test file: no further file shares its options, its faults and its denials. */
@@ -113,6 +115,7 @@ async function run(state: string, options: TestStackOptions, say: (line: string)
     say,
     inspectStorage: true,
     settleSeconds: options.settleSeconds ?? 3,
+    isInspected: options.isInspected ?? false,
     gatewaysElsewhere: options.gatewaysElsewhere ?? 0,
     secondHost: options.secondHost ?? false,
     twoPersons: options.twoPersons ?? false,
