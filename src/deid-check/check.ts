@@ -1,6 +1,7 @@
 import { classByName, classByValue, classes, type CheckedForm, type IdentifierName } from "./identifiers.ts";
 import { r4CodedNames, r4MemberNames, r4RequiredCodes } from "./r4-names.gen.ts";
 import type { ReadValue } from "./read-json.ts";
+import { readUnit } from "./units.ts";
 
 /** An identifier that left: its place and its paragraph, never its value. */
 export interface LeftIdentifier {
@@ -24,7 +25,7 @@ export function findIdentifiers(
   year: number,
 ): readonly LeftIdentifier[] {
   const walk = new Walk(form, year);
-  walk.value(resource, { path: "", name: "", resourceType: "", parent: undefined });
+  walk.row(resource, { path: "", name: "", resourceType: "", parent: undefined });
   return walk.findings;
 }
 
@@ -49,11 +50,26 @@ class Walk {
     this.#year = year;
   }
 
+  /** The largest age of the row that stays, and the first year beside it. */
+  #age = { years: 0, place: emptyPlace };
+  #firstYear = Infinity;
+
+  /** A resource: its ages and years tell the present age together, and an age alone waits for a year elsewhere. */
+  row(value: ReadValue, place: Place): void {
+    const around = { age: this.#age, firstYear: this.#firstYear };
+    [this.#age, this.#firstYear] = [{ years: 0, place }, Infinity];
+    this.value(value, place);
+    const { years, place: told } = this.#age;
+    if (years >= 1 && !(years + this.#year - this.#firstYear < 90 && this.#firstYear < Infinity))
+      this.#note("age", told);
+    [this.#age, this.#firstYear] = [around.age, around.firstYear];
+  }
+
   value(value: ReadValue, place: Place): void {
     if (value.kind === "object") this.#object(value, place);
     else if (value.kind === "list") for (const item of value.items) this.value(item, place);
     else if (value.kind === "text") this.#note(this.#textClass(value.text, place), place);
-    else if (value.kind === "number") this.#note(numberClass(value.text, place), place);
+    else if (value.kind === "number") this.#note(this.#numberClass(value.text, place), place);
   }
 
   #object(object: ReadObject, { path, resourceType, name }: Place): void {
@@ -70,7 +86,8 @@ class Walk {
         resourceType: type,
         parent: object,
       };
-      if (isKnown) this.value(value, place);
+      if (isKnown && plain === "resource") this.row(value, place);
+      else if (isKnown) this.value(value, place);
       else this.#note("other", place);
     }
     if (name === "extension" && !isNamedExtension(object)) this.#note("other", { ...emptyPlace, path: here });
@@ -85,13 +102,32 @@ class Walk {
 
   #textClass(text: string, place: Place): IdentifierName | undefined {
     if (isPermitted(text, place)) return undefined;
-    if (/^\d{4}$/u.test(text) && isDate(place)) return this.#year - Number(text) >= 90 ? "age" : undefined;
+    if (/^\d{4}$/u.test(text) && isDate(place)) {
+      this.#firstYear = Math.min(this.#firstYear, Number(text));
+      return this.#year - Number(text) >= 90 ? "age" : undefined;
+    }
     if (place.name === "postalCode") return "area";
     if (place.name === "system") return "url"; // an OID looks like a number
     const byValue = classByValue(text);
     // The town, State and time of a limited data set are free texts.
     if (this.#form === "limited-data-set" && isFreeOfLimited(place.name)) return undefined;
     return byValue ?? classByName(place.name);
+  }
+
+  #numberClass(text: string, place: Place): IdentifierName | undefined {
+    const { name, parent } = place;
+    if (["latitude", "longitude", "altitude"].includes(name)) return "place";
+    if (/^(?:value|detail)(?:Integer|Decimal|PositiveInt|UnsignedInt)$/u.test(name)) return "age";
+    const [code, unit] = [textOf(parent, "code"), textOf(parent, "unit")];
+    if (name !== "value" || (code ?? unit) === undefined) return undefined; // Money
+    const read = readUnit(code ?? unit ?? "");
+    if (read === undefined) return "other";
+    if (read.kind === "other") return undefined;
+    const size = Math.abs(Number(text)) * (read.kind === "time" ? read.years : read.ones);
+    if (text === "90" && code === "a" && textOf(parent, "comparator") === ">=") return undefined;
+    if (size >= 90) return "age";
+    if (read.kind === "time" && size > this.#age.years) this.#age = { years: size, place };
+    return undefined;
   }
 }
 
@@ -145,10 +181,11 @@ function isPermitted(text: string, { name, parent, resourceType }: Place): boole
   return codedNames.has(name) && requiredCodes.has(text);
 }
 
-/** A code of a public system, or a unit of UCUM: no blanks, and no text in braces that is longer than a word. */
+/** A code of a public system, or a unit of UCUM that the checker can read. */
 function isCode(text: string, parent: ReadObject | undefined): boolean {
   const system = textOf(parent, "system");
   if (system === undefined || !publicSystem.test(system)) return false;
+  if (system === "http://unitsofmeasure.org") return readUnit(text) !== undefined;
   return /^[!-~]{1,48}$/u.test(text) && !/@|:\/\/|\d{3}[-.]\d{2,3}[-.]\d{4}|\d{4}-\d{2}-\d{2}/u.test(text);
 }
 
@@ -162,23 +199,3 @@ const namedUrls: ReadonlySet<string> = new Set([
 
 const isNamed = (url = ""): boolean => namedUrls.has(url);
 const isNamedExtension = (extension: ReadObject): boolean => isNamed(textOf(extension, "url"));
-
-/** Years in a unit of time, by the unit's code. */
-const inYears: Readonly<Record<string, number>> = {
-  a: 1,
-  mo: 1 / 12,
-  wk: 7 / 365.25,
-  d: 1 / 365.25,
-  h: 1 / 8766,
-};
-
-function numberClass(text: string, { name, parent }: Place): IdentifierName | undefined {
-  if (["latitude", "longitude", "altitude"].includes(name)) return "place";
-  if (/^(?:value|detail)(?:Integer|Decimal|PositiveInt|UnsignedInt)$/u.test(name)) return "age";
-  if (name !== "value") return undefined;
-  const unit = textOf(parent, "code") ?? textOf(parent, "unit") ?? "";
-  if (unit === "1" && Number(text) >= 90) return "age";
-  const years = Number(text) * (Object.hasOwn(inYears, unit) ? (inYears[unit] ?? 0) : 0);
-  const isGroup = text === "90" && unit === "a" && textOf(parent, "comparator") === ">=";
-  return years >= 90 && !isGroup ? "age" : undefined;
-}

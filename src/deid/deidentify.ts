@@ -8,7 +8,7 @@ import { countryNamed, stateNamed } from "#residence/us-states";
 import { namedExtension } from "./extensions.ts";
 import { fateOf, fates, withheldTypes, type DeidForm, type ValueChange } from "#policy/form/fates";
 import { isKnownCode } from "./known-codes.ts";
-import { unitSystem, unitOf, yearsOf } from "./units.ts";
+import { ageOf, unitOf, unitSystem } from "./units.ts";
 import { zip3Of } from "./zip3.ts";
 
 /** The facts that a de-identification needs beside the resource. */
@@ -104,9 +104,13 @@ export class Deidentification {
     this.#hasRows = false;
   }
 
-  /** True if a kept time, counted from the earliest kept year, reaches the age of 90. */
+  /**
+   * True if a kept time, counted from the earliest kept year, reaches the age of 90. Without a year in this row, a
+   * second row may have the year.
+   */
   get tellsOldAge(): boolean {
-    return this.#mostYears >= 1 && this.#mostYears + this.#context.year - this.#firstYear >= oldest;
+    const since = this.#firstYear === Infinity ? oldest : this.#context.year - this.#firstYear;
+    return this.#mostYears >= 1 && this.#mostYears + since >= oldest;
   }
 
   resource(input: JsonObject, keepsTimes: boolean): JsonObject | undefined {
@@ -223,9 +227,8 @@ export class Deidentification {
     if (code === undefined || (system !== undefined && system !== unitSystem)) return undefined;
     if (comparator !== undefined && !["<", "<=", ">=", ">"].includes(comparator)) return undefined;
     const number = Number(String(Reflect.get(Object(value), "rawJSON")));
-    // Without a unit of its own the number may be an age.
-    if (isCapped && code === "1" && Math.abs(number) >= oldest) return undefined;
-    const years = yearsOf(number, code);
+    const age = ageOf(code);
+    const years = age && number * age.years;
     const plain = {
       value,
       ...(comparator !== undefined && { comparator }),
@@ -234,6 +237,7 @@ export class Deidentification {
       code,
     };
     if (!isCapped || years === undefined || Math.abs(years) < 1) return plain;
+    if (age?.kind === "number") return Math.abs(years) < oldest ? plain : undefined;
     if (!this.#keepsTimes) return undefined;
     if (Math.abs(years) < oldest) {
       this.#mostYears = Math.max(this.#mostYears, Math.abs(years));

@@ -10,6 +10,7 @@ import { deidForms } from "#policy/form/fates";
 import { isObject, readJson, type JsonObject } from "#fhir/json/json";
 import { r4ResourceTypes } from "#fhir/r4/elements";
 import { canaryResource } from "../deid/canaries.ts";
+import { dice } from "../phi/random-resource.ts";
 import { inLane } from "../support/lane.ts";
 
 function check(resource: object | string, form: CheckedForm = "safe-harbor") {
@@ -20,6 +21,7 @@ function check(resource: object | string, form: CheckedForm = "safe-harbor") {
 const paths = (resource: object | string, form?: CheckedForm) =>
   check(resource, form).map(({ path, paragraph }) => `${path} ${paragraph}`);
 const id = "abcdefghijklmnopqrstuvwxyz";
+const system = "http://unitsofmeasure.org";
 const patient = (members: object) => ({ resourceType: "Patient", id, ...members });
 
 const planted: readonly (readonly [object, string])[] = [
@@ -70,10 +72,69 @@ test("a limited data set may have dates, towns and ZIP Codes, and no street, nam
 
 test("ages over 89 are found by their unit, and the group of 90 and more is none", () => {
   const age = (quantity: object) => paths({ resourceType: "Observation", id, valueQuantity: quantity });
-  const system = "http://unitsofmeasure.org";
   expect(age({ value: 93, system, code: "a" })).toEqual(["Observation.valueQuantity.value (C)"]);
   expect(age({ value: 1100, system, code: "mo" })).toEqual(["Observation.valueQuantity.value (C)"]);
   expect(age({ value: 90, comparator: ">=", system, code: "a" })).toEqual([]);
+});
+
+test("an age in any product of units, or in a number that names nothing, is found", () => {
+  const found = (value: string, code: string, more = "") =>
+    paths(
+      `{"resourceType":"Observation","effectiveDateTime":"2026","valueQuantity":{"value":${value},"system":"http://unitsofmeasure.org","code":"${code}"${more}}}`,
+    );
+  const age = ["Observation.valueQuantity.value (C)"];
+  for (const code of "a a_j a{score} a.kg/kg 10*0.a %.a.10*2 mo.10*1.{#}/10*-1 1 {score} {#} g/g a/a".split(
+    " ",
+  ))
+    expect(found("95", code), code).toEqual(age);
+  for (const [value, code] of [
+    ["9.5", "10*1"],
+    ["9500", "%"],
+    ["3e9", "s"],
+    ["3", "/nHz.10*0"],
+    ["50e6", "mol/U"],
+    ["95000", "mg/g"],
+  ] as const)
+    expect(found(value, code), code).toEqual(age);
+  for (const code of "% mg/dL /min {tablet} 10*3/uL mm[Hg] mL/min/{1.73_m2} ug.h/mL /[HPF] {cells}/uL".split(
+    " ",
+  ))
+    expect(found("95", code), code).toEqual([]);
+  for (const code of ["{Fox}", "fox", "a b", "a..b", "/", ""]) expect(found("5", code), code).not.toEqual([]);
+});
+
+test("an age without a year, or with a year that makes it 90 by now, is found at the age", () => {
+  const onset = (more: object) =>
+    paths({ resourceType: "Condition", id, onsetAge: { value: 70, unit: "a", code: "a", system }, ...more });
+  expect(onset({})).toEqual(["Condition.onsetAge.value (C)"]);
+  expect(onset({ recordedDate: "2005" })).toEqual(["Condition.onsetAge.value (C)"]);
+  expect(onset({ recordedDate: "2020" })).toEqual([]);
+});
+
+test("no product of units that the engine lets leave tells an age that the checker finds", () => {
+  const roll = dice(34);
+  const pick = (list: readonly string[]) => list[Math.floor(roll() * list.length)] ?? "";
+  const factors =
+    "m cm g kg s ms L mL dL mol mmol eq U [IU] cal K J W Pa N V A Hz nHz Bq bit By Cel mm[Hg] min h d wk mo a a_j % deg bar " +
+    "[degF] [lb_av] [in_i] [pH] [drp] [ppm] [HPF] [copies] dB {score} {#} {tablet} 1 10*1 10*-3 m2 cm3 s2 s-1 m-1 N kg kat Gs";
+  const signs = [".", "/"];
+  let kept = 0;
+  for (let at = 0; at < 4_000; at += 1) {
+    const more = Array.from({ length: Math.floor(roll() * 4) }, () => pick(signs) + pick(factors.split(" ")));
+    const code = `${roll() < 0.2 ? "/" : ""}${pick(factors.split(" "))}${more.join("")}`;
+    const value = pick(["1", "9", "89", "90", "95", "1e4", "33000", "3e9", "-95", "0.95"]);
+    const read = readJson(
+      new TextEncoder().encode(
+        `{"resourceType":"Observation","id":"o","effectiveDateTime":"2026","valueQuantity":{"value":${value},"system":"${system}","code":"${code}"}}`,
+      ),
+    );
+    if (!read.ok || !isObject(read.value)) throw new Error(code);
+    const context = { form: "safe-harbor", year: 2026, base: "urn:none", codeOf: () => id } as const;
+    const left = JSON.stringify(deidentify(read.value, context));
+    expect(paths(left), `${value} ${code}: ${left}`).toEqual([]);
+    if (left.includes("valueQuantity")) kept += 1;
+  }
+  expect(kept).toBeGreaterThan(1_000);
 });
 
 test("text that is no JSON, or is too deep, is not read", () => {

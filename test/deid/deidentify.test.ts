@@ -103,8 +103,12 @@ test("ages of 90 and more are one group in every unit of time, and a smaller age
   ])
     expect(shown(old), JSON.stringify(old)).toMatchObject({ valueQuantity: group });
   expect(shown({ value: 97, unit: "years" })).toMatchObject({ valueQuantity: group });
-  expect(shown(years(89))).toMatchObject({ valueQuantity: { value: 89, code: "a" } });
-  for (const code of ["12.a", "a.10*1", "a/10*-1", "10*1.a", "a1", "s+1", "Gs", "wk.d/d"])
+  expect(left(observation({ valueQuantity: years(89), effectiveDateTime: "2026" }))).toMatchObject({
+    valueQuantity: { value: 89, code: "a" },
+  });
+  const odd =
+    "12.a a.10*1 a/10*-1 10*1.a a1 s+1 Gs wk.d/d a.kg/kg g.a/mg mo.L/dm3 %.a {score}.a /nHz Hz.s.a J/nW mol/U";
+  for (const code of odd.split(" "))
     expect(shown(years(8, { code })), code).not.toHaveProperty("valueQuantity");
   expect(shown(years(2.9e12, { code: "ms" }))).toMatchObject({ valueQuantity: group });
   for (const old of [years(95, { comparator: "<" }), years(-95)])
@@ -117,18 +121,43 @@ test("ages of 90 and more are one group in every unit of time, and a smaller age
     "kg/m2",
     "mm[Hg]",
     "%",
-    "{score}",
     "ng/mL/h",
+    "mg/g",
+    "ug.h/mL",
+    "{tablet}",
   ])
     expect(shown(years(95, { code })), code).toMatchObject({ valueQuantity: { value: 95, code } });
-  expect(shown(years(95, { code: "1" })), "it may be an age").not.toHaveProperty("valueQuantity");
   expect(shown({ value: 3, system: "http://unitsofmeasure.org", code: "Gs" })).not.toHaveProperty(
     "valueQuantity",
   );
-  expect(left(observation({ valueRange: { low: years(60), high: years(95) } }))).toMatchObject({
-    valueRange: { low: { value: 60 } },
-  });
+  const range = { valueRange: { low: years(60), high: years(95) }, effectiveDateTime: "2026" };
+  expect(left(observation(range))).toMatchObject({ valueRange: { low: { value: 60 } } });
   expect(JSON.stringify(left(observation({ valueRange: { high: years(95) } })))).not.toContain("95");
+});
+
+test("a number that names nothing may be an age in years, and stays back from 90 on", () => {
+  const shown = (value: number, code: string) => left(observation({ valueQuantity: years(value, { code }) }));
+  for (const [below, from, code] of [
+    [89, 90, "1"],
+    [89, 90, "{score}"],
+    [89, 90, "{#}"],
+    [8.9, 9, "10*1"],
+    [8999, 9001, "%"],
+    [89_000, 91_000, "mg/g"],
+    [8.9, 9.1, "dL/dL.10^1"],
+  ] as const) {
+    expect(shown(below, code), code).toMatchObject({ valueQuantity: { value: below, code } });
+    expect(shown(from, code), code).not.toHaveProperty("valueQuantity");
+  }
+});
+
+test("an age without a year in its row stays back, since a second row may have the year", () => {
+  const condition = (more: object) =>
+    left({ resourceType: "Condition", id: "c", subject: { reference: "Patient/p" }, ...more });
+  expect(condition({ onsetAge: years(1) })).not.toHaveProperty("onsetAge");
+  expect(condition({ onsetAge: years(11, { code: "mo" }) })).toHaveProperty("onsetAge");
+  expect(condition({ onsetAge: years(1), recordedDate: "1938-01-01" })).toHaveProperty("onsetAge");
+  expect(condition({ onsetAge: years(1), recordedDate: "1937-01-01" })).not.toHaveProperty("onsetAge");
 });
 
 test("an age stays back where a year beside it tells a present age over 89", () => {

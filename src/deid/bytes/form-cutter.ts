@@ -8,7 +8,7 @@ import { unusual } from "#phi/bytes/unusual";
 import { isSame, isSameWords, wordsOf } from "#phi/bytes/words";
 import { Deidentification, extensionsLeft, siblingsLeft, type DeidContext } from "#deid/deidentify";
 import { isKnownCode } from "#deid/known-codes";
-import { unitOf, unitSystem, yearsOf } from "#deid/units";
+import { ageOf, unitOf, unitSystem } from "#deid/units";
 import { yearIn } from "./date-form.ts";
 import type { FormOutput } from "./form-output.ts";
 import {
@@ -52,6 +52,8 @@ const known = new KnownTexts();
 let lastSystem = ruleMax;
 /** The number of the last text, or of the last part of a text whose output counts. */
 let lastText = 0;
+/** The values in a unit that may tell an age: of `%` only thousands reach 90. */
+const [noAge, anyAge, ageOfThousands] = [0, 1, 2];
 /** A shorter value is read again: a comparison takes as long. */
 const repeatBytesMin = 12;
 
@@ -658,11 +660,15 @@ export class FormCutter {
       const text = this.#read(unitFrom, unitTo);
       const code = typeof text === "string" ? unitOf(text) : undefined;
       if (code === undefined) return false;
-      const mayTellAge = code === "1" || yearsOf(1, code) !== undefined;
-      entry = known.learn(words, unitFrom, unitTo, unitRule, unitText(code), mayTellAge ? 1 : 0);
+      const age = ageOf(code);
+      const note = age === undefined ? noAge : age.years > 0.01 ? anyAge : ageOfThousands;
+      entry = known.learn(words, unitFrom, unitTo, unitRule, unitText(code), note);
       if (entry < 0) return again();
     }
-    if (member.change === "cappedMeasure" && known.noteOf(entry) === 1) return again();
+    const note = known.noteOf(entry);
+    if (member.change === "cappedMeasure" && note !== noAge)
+      if (note === anyAge || !isBelowThousand(bytes, from[pick.value] ?? 0, to[pick.value] ?? 0))
+        return again();
     const { output } = this;
     output.text(measureParts.value);
     output.copy(words, from[pick.value] ?? 0, to[pick.value] ?? 0);
@@ -778,6 +784,17 @@ const isIdSign = (sign: number): boolean => isLetter(sign) || (sign >= 0x30 && s
 function hasEscape(bytes: Uint8Array, from: number, to: number): boolean {
   for (let at = from; at < to; at += 1) if (bytes[at] === 0x5c) return true;
   return false;
+}
+
+/** Answers whether a number has at most three digits before its point, and no exponent. */
+function isBelowThousand(bytes: Uint8Array, from: number, to: number): boolean {
+  let point = to;
+  for (let at = from; at < to; at += 1) {
+    const sign = bytes[at] ?? 0;
+    if (sign === 0x2e) point = at;
+    else if (sign !== 0x2d && (sign < 0x30 || sign > 0x39)) return false;
+  }
+  return point - from <= 3;
 }
 
 const childOf = (member: FormMember, form: DeidContext["form"]): FormNode =>
