@@ -118,8 +118,12 @@ class Walk {
     const { name, parent } = place;
     if (["latitude", "longitude", "altitude"].includes(name)) return "place";
     if (/^(?:value|detail)(?:Integer|Decimal|PositiveInt|UnsignedInt)$/u.test(name)) return "age";
-    const [code, unit] = [textOf(parent, "code"), textOf(parent, "unit")];
-    if (name !== "value" || (code ?? unit) === undefined) return undefined; // Money
+    const { timed } = /\.repeat\.(?<timed>duration|period)(?:Max)?$/u.exec(place.path)?.groups ?? {};
+    const [code, unit] =
+      timed === undefined
+        ? [textOf(parent, "code"), textOf(parent, "unit")]
+        : [textOf(parent, `${timed}Unit`), "a"];
+    if ((name !== "value" && timed === undefined) || (code ?? unit) === undefined) return undefined; // Money
     const read = readUnit(code ?? unit ?? "");
     if (read === undefined) return "other";
     if (read.kind === "other") return undefined;

@@ -81,6 +81,7 @@ export class Deidentification {
     parts: ofObject((value, slot) => this.#members(value, slot.type)),
     measure: ofObject((value, slot) => this.#measure(value, slot, false)),
     cappedMeasure: ofObject((value, slot) => this.#measure(value, slot, true)),
+    cappedTime: (value, slot, timing) => this.#timing(value, slot.element.name, timing),
     coding: ofObject(codingLeft),
     reference: ofObject((value) => this.#reference(value)),
     providerName: ofObject(nameLeft),
@@ -226,7 +227,7 @@ export class Deidentification {
     const code = unitOf(textAt(input, "code") ?? textAt(input, "unit") ?? "");
     if (code === undefined || (system !== undefined && system !== unitSystem)) return undefined;
     if (comparator !== undefined && !["<", "<=", ">=", ">"].includes(comparator)) return undefined;
-    const number = Number(String(Reflect.get(Object(value), "rawJSON")));
+    const number = numberOf(value);
     const age = ageOf(code);
     const years = age && number * age.years;
     const plain = {
@@ -238,14 +239,25 @@ export class Deidentification {
     };
     if (!isCapped || years === undefined || Math.abs(years) < 1) return plain;
     if (age?.kind === "number") return Math.abs(years) < oldest ? plain : undefined;
+    if (this.#keepsTime(Math.abs(years))) return plain;
     if (!this.#keepsTimes) return undefined;
-    if (Math.abs(years) < oldest) {
-      this.#mostYears = Math.max(this.#mostYears, Math.abs(years));
-      return plain;
-    }
     // `>= 90 a` would be untrue of `< 95 a`, and a Quantity without a comparator cannot say it.
     const mayGroup = years > 0 && !slot.isSimple && comparator?.startsWith("<") !== true;
     return mayGroup ? ninetyOrMore : undefined;
+  }
+
+  /** `duration` and `period` of a Timing, by `durationUnit` and `periodUnit`. */
+  #timing(value: Json, name: string, timing: JsonObject): Json | undefined {
+    const unit = textAt(timing, `${name.replace("Max", "")}Unit`) ?? "a";
+    const years = Math.abs(numberOf(value)) * (ageOf(unit)?.years ?? 1);
+    return years < 1 || this.#keepsTime(years) ? value : undefined;
+  }
+
+  /** Answers whether a time of a year or more stays, and notes it. */
+  #keepsTime(years: number): boolean {
+    if (!this.#keepsTimes || years >= oldest) return false;
+    this.#mostYears = Math.max(this.#mostYears, years);
+    return true;
   }
 
   #reference(input: JsonObject): JsonObject | undefined {
@@ -277,6 +289,8 @@ export class Deidentification {
     return this.#context.codeOf(type, id);
   }
 }
+
+const numberOf = (value: Json): number => Number(String(Reflect.get(Object(value), "rawJSON")));
 
 const noneContained: ReadonlyMap<string, number> = new Map();
 

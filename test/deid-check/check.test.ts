@@ -103,6 +103,16 @@ test("an age in any product of units, or in a number that names nothing, is foun
   for (const code of ["{Fox}", "fox", "a b", "a..b", "/", ""]) expect(found("5", code), code).not.toEqual([]);
 });
 
+test("a time of a Timing is found by the unit beside it", () => {
+  const found = (repeat: object) =>
+    paths({ resourceType: "DeviceRequest", id, authoredOn: "2026", occurrenceTiming: { repeat } });
+  const place = "DeviceRequest.occurrenceTiming.repeat.";
+  expect(found({ duration: 95, durationUnit: "a" })).toEqual([`${place}duration (C)`]);
+  expect(found({ periodMax: 33_000, periodUnit: "d" })).toEqual([`${place}periodMax (C)`]);
+  expect(found({ period: 95 })).toEqual([`${place}period (C)`]);
+  expect(found({ period: 95, periodUnit: "min" })).toEqual([]);
+});
+
 test("an age without a year, or with a year that makes it 90 by now, is found at the age", () => {
   const onset = (more: object) =>
     paths({ resourceType: "Condition", id, onsetAge: { value: 70, unit: "a", code: "a", system }, ...more });

@@ -151,6 +151,27 @@ test("a number that names nothing may be an age in years, and stays back from 90
   }
 });
 
+test("a time of a Timing is judged by the unit beside it", () => {
+  const shown = (repeat: object, occurrence = "2026-01-02") =>
+    left({
+      resourceType: "DeviceRequest",
+      id: "d",
+      intent: "order",
+      authoredOn: occurrence,
+      occurrenceTiming: { repeat },
+    });
+  const repeat = { duration: 30, durationUnit: "min", period: 90, periodUnit: "d" };
+  expect(shown(repeat)).toMatchObject({ occurrenceTiming: { repeat } });
+  for (const old of [
+    { duration: 90, durationUnit: "a" },
+    { durationUnit: "mo", durationMax: 1080 },
+    { periodUnit: "wk", period: 4700 },
+    { period: 95 },
+  ])
+    expect(JSON.stringify(shown(old)), JSON.stringify(old)).not.toMatch(/"(?:duration|period)(?:Max)?":/u);
+  expect(JSON.stringify(shown({ period: 70, periodUnit: "a" }, "2000"))).not.toContain('"period"');
+});
+
 test("an age without a year in its row stays back, since a second row may have the year", () => {
   const condition = (more: object) =>
     left({ resourceType: "Condition", id: "c", subject: { reference: "Patient/p" }, ...more });

@@ -83,7 +83,7 @@ export class FormCutter {
   /** The type of the last resource, and its node: most rows have the type of the row before. */
   #type = "";
   #root: FormNode | undefined;
-  /** The object around a ZIP Code. */
+  /** The object around the member. */
   #around = 0;
   /** The written references to contained resources, and the number of all such references. */
   #fragments: string[] = [];
@@ -381,7 +381,7 @@ export class FormCutter {
       case "date":
       case "year":
       case "listed":
-      case "zip":
+      case "beside":
       case "parts":
       case "coding":
       case "measure":
@@ -455,7 +455,7 @@ export class FormCutter {
         return isText ? this.#text(member) : this.#skip(sign);
       case "id":
         return isText ? this.#id() : this.#skip(sign);
-      case "zip": {
+      case "beside": {
         const around = this.#read(this.#around, scanner.pastValue(this.#around));
         return this.#plain(member, isObject(around) ? around : {});
       }

@@ -17,7 +17,8 @@ export type ValueKind =
   | "year"
   /** A text of a public list: the engine remembers its text in the form. */
   | "listed"
-  | "zip"
+  /** The members beside the value decide it. */
+  | "beside"
   | "parts"
   | "coding"
   | "measure"
@@ -130,7 +131,8 @@ const kindOfChange: Readonly<Record<ValueChange, MemberKind>> = {
   year: "year",
   measure: "measure",
   cappedMeasure: "measure",
-  zip3: "zip",
+  zip3: "beside",
+  cappedTime: "beside",
   state: "listed",
   country: "listed",
   listedCode: "listed",

@@ -15,6 +15,7 @@ export type ValueChange =
   | "year"
   | "measure"
   | "cappedMeasure"
+  | "cappedTime"
   | "zip3"
   | "state"
   | "country"
@@ -64,6 +65,7 @@ export const fates = {
     "(C); none",
     "A time of 90 years or more becomes `>= 90 a`, because an age over 89 hides in each time.",
   ),
+  timing: split("cappedTime", "keep", "(C); none", "As a measure, by the unit in the member beside it."),
   date: split("year", "keep", "(C); none", "The year stays, unless the year tells an age over 89."),
   time: split("out", "keep", "(C); none", "An hour is an element of a date, and has no year."),
   weekday: split("out", "listedCode", "(C); none", "A weekday is an element of a date, and has no year."),
@@ -185,6 +187,10 @@ const byElement: Readonly<Record<string, FateName>> = {
   "Meta.profile": "profile",
   "Money.currency": "currency",
   "Timing.repeat.dayOfWeek": "weekday",
+  "Timing.repeat.duration": "timing",
+  "Timing.repeat.durationMax": "timing",
+  "Timing.repeat.period": "timing",
+  "Timing.repeat.periodMax": "timing",
   "Patient.photo": "biometric",
   "Person.photo": "biometric",
   "RelatedPerson.photo": "biometric",
