@@ -94,6 +94,38 @@ test("a living data set costs one small call in five seconds for what an isolate
   expect(calls.map(({ length }) => length)).toEqual([50, 1]);
 });
 
+test("a client that asks for many codes drives out no code of a second client, and no client's codes grow without end", async ({
+  expect,
+}) => {
+  const { calls, codesOf } = isolate();
+  const quiet = codesOf({ ...dataSet, client: "quiet" });
+  await quiet.codesOf(patients(1_000));
+  const sets = Array.from({ length: 40 }, (_, n) => codesOf({ ...dataSet, name: `cohort-${n}` }));
+  for (const set of sets) await set.codesOf(patients(3_000));
+  const before = calls.length;
+  expect((await quiet.codesOf(patients(1_000))).ok).toBe(true);
+  expect(calls).toHaveLength(before);
+  await sets[39]?.codesOf(patients(3_000).slice(-1_000));
+  expect(calls, "the newest are remembered").toHaveLength(before);
+  await sets[38]?.codesOf(patients(1));
+  expect(calls, "the others are not").toHaveLength(before + 1);
+});
+
+test("sixteen clients are remembered, and the client that was silent for longest is forgotten first", async ({
+  expect,
+}) => {
+  const { calls, codesOf } = isolate();
+  const ask = (client: number) => codesOf({ ...dataSet, client: `c${client}` }).codesOf(["Patient/1"]);
+  for (let client = 0; client < 16; client++) await ask(client);
+  await ask(0);
+  await ask(16);
+  expect(calls).toHaveLength(17);
+  await ask(0);
+  expect(calls).toHaveLength(17);
+  await ask(1);
+  expect(calls).toHaveLength(18);
+});
+
 test("more names than a call takes are asked for by several, and memory has an end", async ({ expect }) => {
   const { calls, codesOf } = isolate();
   const found = await codesOf(dataSet).codesOf(patients(2 * codesPerCall + 1));

@@ -10,28 +10,37 @@ interface CodeBook {
   namesOf(dataSet: DataSet, codes: readonly string[]): Promise<ListedNames>;
 }
 
-// Pairs of a name and a code in an isolate, each way: some 4 MB.
-const pairsMax = 8_192;
+// The pairs of a client, each way: some 2,000. At most 16 MiB for all clients.
+const pairBytesMax = 524_288;
+const clientsMax = 16;
+const dataSetsMax = 32;
 // An ended data set is over everywhere within this time, whatever an isolate remembers.
 const standMilliseconds = 5_000;
-const dataSetsMax = 256;
+
+const rememberedOf = () => {
+  const pairs = () => new Newest<string>(Infinity, pairBytesMax, (to, from) => to.length + from.length + 96);
+  return { codes: pairs(), names: pairs(), lasted: new Newest<Instant>(dataSetsMax) };
+};
 
 /**
- * The codes of data sets, for an isolate of the gateway. A pair never changes while its data set lasts, so pairs are
- * remembered, and an answer of `jobs` within the last five seconds proves that the data set lasts.
+ * The codes of data sets, for an isolate. A pair never changes while its data set lasts, so pairs are remembered, and an
+ * answer of the object within the last five seconds proves that the data set lasts. A client's pairs drive out no pairs
+ * of a second client.
  */
 export function isolateCodes(book: () => CodeBook, clock: Clock): CodesOf {
-  const remembered = { codes: new Newest<string>(pairsMax), names: new Newest<string>(pairsMax) };
-  const lasted = new Newest<Instant>(dataSetsMax);
+  const clients = new Newest<ReturnType<typeof rememberedOf>>(clientsMax);
   return (dataSet) => {
-    const place = JSON.stringify([dataSet.client, dataSet.agreement, dataSet.origin, dataSet.name]);
+    const { client, agreement, origin, name } = dataSet;
+    const place = JSON.stringify([agreement, origin, name]);
     const ask = async (
       kind: "codes" | "names",
       list: readonly string[],
       call: (texts: readonly string[]) => Promise<ListedCodes | ListedNames>,
     ): ReturnType<Codes["codesOf"]> => {
-      const [from, to] =
-        kind === "codes" ? [remembered.codes, remembered.names] : [remembered.names, remembered.codes];
+      const remembered = clients.get(client) ?? rememberedOf();
+      clients.set(client, remembered);
+      const { codes, names, lasted } = remembered;
+      const [from, to] = kind === "codes" ? [codes, names] : [names, codes];
       const found = new Map<string, string>();
       const unknown = new Set<string>();
       for (const text of list) {
@@ -47,10 +56,7 @@ export function isolateCodes(book: () => CodeBook, clock: Clock): CodesOf {
         const some = texts.slice(first, first + codesPerCall);
         const answer = await inTime("codes", () => call(some));
         if (!answer.ok) {
-          lasted.delete(place);
-          // of an ended data set no pair of a name and its code stays
-          for (const pairs of [from, to])
-            for (const key of pairs.keys()) if (key.startsWith(place)) pairs.delete(key);
+          clients.delete(client); // of an ended data set no pair of a name and its code stays
           return answer;
         }
         lasted.set(place, at);
