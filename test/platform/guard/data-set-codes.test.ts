@@ -145,8 +145,24 @@ test("a call takes 5,000 names, and no more", async ({ expect }) => {
   const codes = await codesOf(set, many);
   expect(new Set(codes).size).toBe(codesPerCall);
   expect(await codesOf(set, many)).toEqual(codes);
+  expect(await namesOf(set, codes)).toEqual(many);
   expect(await failure(() => codesOf(set, [...many, "Observation/-"]))).toContain("too many codes");
   expect(await failure(() => namesOf(set, [...codes, "-"]))).toContain("too many codes");
+});
+
+test("a question for a code opens the names of few rows, however many were named with it", async ({
+  expect,
+}) => {
+  const set = dataSet();
+  const id = "x".repeat(64);
+  await codesOf(
+    set,
+    Array.from({ length: codesPerCall }, (_, n) => `Observation/${n}${id}`.slice(0, 76)),
+  );
+  const sizes = await runInDurableObject(bookOf(set), (_, { storage: { sql } }) =>
+    sql.exec<{ bytes: number }>("SELECT length(box) AS bytes FROM boxes").toArray(),
+  );
+  expect(Math.max(...sizes.map(({ bytes }) => bytes))).toBeLessThan(6_000);
 });
 
 test("an ended data set has no code and no key in storage, and never begins again", async ({ expect }) => {
