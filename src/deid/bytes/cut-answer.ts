@@ -21,16 +21,26 @@ import { FormOutput } from "./form-output.ts";
 /** How many rows the byte engine cut, and how many it left to the plain engine. */
 export const formCounts = { cut: 0, plain: 0 };
 
+/** A tree takes ten times the bytes of its text. */
+const treeFactor = 10;
+/** The answer, its rows in the form, and the answer with codes. */
+const textFactor = 3;
+
 /**
  * {@link answerInForm} by the byte engine: the same bytes. A row that the byte engine does not decide is changed by the
  * plain engine, and so is an answer of an unusual form as a whole.
+ *
+ * @param hold is told the bytes that wait for codes. It throws if they may not.
  */
 export async function cutInForm(
   answer: ShownAnswer,
   codes: Pick<Codes, "codesOf">,
+  hold: (bytes: number) => void = () => {},
 ): Promise<Result<Uint8Array<ArrayBuffer>, FormAnswerRefusal>> {
-  if (answer.body.length > formBytesMax) return err({ reason: "answer_too_large" });
+  const { length } = answer.body;
+  if (length > formBytesMax) return err({ reason: "answer_too_large" });
   const cut = cutAnswer(answer);
+  hold(textFactor * length + treeFactor * (cut?.plainBytes ?? length));
   if (cut === undefined) return answerInForm(answer, codes);
   const left = cut.left();
   if (!cut.isList && left.length === 0) return err({ reason: "withheld_by_form" });
@@ -64,6 +74,8 @@ class CutAnswer {
   readonly notices: JsonObject[] = [];
   link: Json = [];
   isList = false;
+  /** The bytes of the rows that the plain engine read: their trees wait for codes. */
+  plainBytes = 0;
   readonly #answer: ShownAnswer;
   readonly #cutter: FormCutter;
 
@@ -176,6 +188,7 @@ class CutAnswer {
     formCounts.plain += 1;
     scanner.at = from;
     scanner.skipValue();
+    this.plainBytes += scanner.at - from;
     const resource = this.#json(from);
     const [tree] = isObject(resource) ? rowOf(resource, this.#answer) : [];
     if (tree === undefined) return undefined;

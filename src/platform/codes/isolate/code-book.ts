@@ -8,6 +8,7 @@ import type { FormAnswerRefusal, ShownAnswer } from "#deid/form-answer";
 import { unknownAmong } from "#deid/known-codes";
 import { instant } from "#kernel/clock";
 import type { Result } from "#kernel/result";
+import { SharedMemory } from "#limits/shared-memory";
 import { placeOf, type ListedCodes, type ListedNames } from "#platform/codes/object/data-set-codes";
 import { ConfigError } from "#platform/config/config-error";
 import { log } from "#platform/log";
@@ -53,11 +54,17 @@ export class CodeBook extends WorkerEntrypoint<CodeBookEnv> {
     dataSet: DataSet,
     answer: ShownAnswer,
   ): Promise<Result<Uint8Array<ArrayBuffer>, FormAnswerRefusal>> {
-    const left = await cutInForm(answer, rememberedCodes(this.env)(dataSet));
+    const claim = memory.claim(dataSet.client);
+    const left = await cutInForm(answer, rememberedCodes(this.env)(dataSet), (bytes) =>
+      claim.hold(bytes),
+    ).finally(() => claim.hold(0));
     if (left.ok && this.env.DEID_CHECK === "on") noteIdentifiers(left.value, answer);
     return left;
   }
 }
+
+/** The memory of answers that wait for codes: all clients share it. */
+const memory = new SharedMemory(() => instant(Date.now()));
 
 const remembered = new WeakMap<CodeBookEnv, CodesOf>();
 
