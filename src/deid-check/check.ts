@@ -1,4 +1,11 @@
-import { classByName, classByValue, classes, type CheckedForm, type IdentifierName } from "./identifiers.ts";
+import {
+  classByName,
+  classByValue,
+  classes,
+  mayBeDate,
+  type CheckedForm,
+  type IdentifierName,
+} from "./identifiers.ts";
 import { r4CodedNames, r4MemberNames, r4RequiredCodes } from "./r4-names.gen.ts";
 import type { ReadValue } from "./read-json.ts";
 import { readUnit } from "./units.ts";
@@ -138,12 +145,7 @@ class Walk {
 const emptyPlace: Place = { path: "", name: "", resourceType: "", parent: undefined };
 const joined = (path: string, name: string): string => (path === "" ? name : `${path}.${name}`);
 const isFreeOfLimited = (name: string): boolean => ["city", "state", "country"].includes(name);
-const isDate = ({ name, path }: Place): boolean =>
-  !notDates.has(name) || path.endsWith(".dateCriterion.value");
-/** Members in which four digits are no year. */
-const notDates: ReadonlySet<string> = new Set(
-  "value id postalCode code line city text family given reference url system subscriberId".split(" "),
-);
+const isDate = ({ name, path }: Place): boolean => mayBeDate(name) || path.endsWith(".dateCriterion.value");
 
 function textOf(object: ReadObject | undefined, name: string): string | undefined {
   const value = object?.members.find(([member]) => member === name)?.[1];

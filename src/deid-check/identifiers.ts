@@ -67,3 +67,9 @@ export const classByName = (member: string): IdentifierName =>
 
 export const classByValue = (text: string): IdentifierName | undefined =>
   byValue.find(([form]) => form.test(text))?.[1];
+
+/** Members in which four digits are no year. */
+const notDates: ReadonlySet<string> = new Set(
+  "value id postalCode code line city text family given reference url system subscriberId".split(" "),
+);
+export const mayBeDate = (member: string): boolean => !notDates.has(member);

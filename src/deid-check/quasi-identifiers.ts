@@ -1,8 +1,9 @@
+import { mayBeDate } from "./identifiers.ts";
 import type { ReadValue } from "./read-json.ts";
 
 /** A group of patients that the file shows alike. */
 export interface LikePatients {
-  /** Birth year, sex, ZIP3, State, year of death and race, with `-` for an absent value. */
+  /** Birth year, sex, ZIP3, State, year of death, race, and the years of the patient's rows; `-` for an absent value. */
   readonly shown: string;
   readonly patients: number;
 }
@@ -12,6 +13,7 @@ export interface LikePatients {
  * group is the easiest to find again.
  */
 export function likenessOf(resources: readonly ReadValue[]): readonly LikePatients[] {
+  const dates = datesOf(resources);
   const groups = new Map<string, { readonly shown: string; patients: number }>();
   for (const resource of resources) {
     if (memberText(resource, "resourceType") !== "Patient") continue;
@@ -23,6 +25,7 @@ export function likenessOf(resources: readonly ReadValue[]): readonly LikePatien
       memberText(address, "state"),
       memberText(resource, "deceasedDateTime"),
       raceOf(resource),
+      datesText(dates.get(`Patient/${memberText(resource, "id")}`)),
     ];
     const shown = texts.map((text, at) =>
       text === undefined ? "-" : shows[at]?.test(text) === true ? text : "?",
@@ -43,7 +46,35 @@ const shows = [
   /^[A-Z]{2}$/u,
   /^\d{4}$/u,
   /^\d{4}-\d$/u,
+  /^\d{4}(?:,\d{4})*$/u,
 ];
+
+const datesText = (dates: ReadonlySet<string> | undefined): string | undefined =>
+  dates && Array.from(dates).toSorted().join(",");
+
+/** The dates of each patient's rows: of the rows that refer to the patient. */
+function datesOf(resources: readonly ReadValue[]): ReadonlyMap<string, ReadonlySet<string>> {
+  const found = new Map<string, Set<string>>();
+  for (const resource of resources) {
+    const [dates, patients] = [[] as string[], [] as string[]];
+    noteTexts(resource, "", (text, name) => {
+      if (name === "reference" && text.startsWith("Patient/")) patients.push(text);
+      else if (/^\d{4}(?:-|$)/u.test(text) && mayBeDate(name)) dates.push(text);
+    });
+    for (const patient of dates.length > 0 ? patients : []) {
+      const known = found.get(patient) ?? new Set();
+      for (const date of dates) known.add(date);
+      found.set(patient, known);
+    }
+  }
+  return found;
+}
+
+function noteTexts(value: ReadValue, name: string, note: (text: string, name: string) => void): void {
+  if (value.kind === "text") note(value.text, name);
+  else if (value.kind === "list") for (const item of value.items) noteTexts(item, name, note);
+  else if (value.kind === "object") for (const [member, each] of value.members) noteTexts(each, member, note);
+}
 
 const membersOf = (value: ReadValue | undefined): ReadValue => value ?? { kind: "object", members: [] };
 

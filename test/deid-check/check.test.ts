@@ -177,12 +177,33 @@ test("the table of like patients has the smallest group first", () => {
   const row = (birthDate: string) => readLeftJson(JSON.stringify(patient({ birthDate, gender: "female" })));
   const rows = ["1987", "1987", "1960"].flatMap((year) => row(year) ?? []);
   expect(likenessOf(rows)).toEqual([
-    { shown: "1960 female - - - -", patients: 1 },
-    { shown: "1987 female - - - -", patients: 2 },
+    { shown: "1960 female - - - - -", patients: 1 },
+    { shown: "1987 female - - - - -", patients: 2 },
   ]);
   expect(JSON.stringify(likenessOf(["1987-06-05", "1987-06-06"].flatMap((day) => row(day) ?? [])))).toBe(
-    JSON.stringify([1, 1].map((patients) => ({ shown: "? female - - - -", patients }))),
+    JSON.stringify([1, 1].map((patients) => ({ shown: "? female - - - - -", patients }))),
   );
+});
+
+test("the table of like patients counts the dates of their rows", () => {
+  const patients = ["a", "b", "c"].map((each) => ({ resourceType: "Patient", id: each, gender: "female" }));
+  const visit = (to: string, start: string) => ({
+    resourceType: "Encounter",
+    subject: { reference: `Patient/${to}` },
+    period: { start },
+  });
+  const rows = [
+    ...patients,
+    visit("a", "2021"),
+    visit("b", "2021"),
+    visit("a", "2020"),
+    visit("c", "2021-02-03"),
+  ];
+  expect(likenessOf(rows.flatMap((row) => readLeftJson(JSON.stringify(row)) ?? []))).toEqual([
+    { shown: "- female - - - - 2020,2021", patients: 1 },
+    { shown: "- female - - - - 2021", patients: 1 },
+    { shown: "- female - - - - ?", patients: 1 },
+  ]);
 });
 
 const pairs = join(import.meta.dirname, "../../../shared/data/deid/ms-anonymizer");
