@@ -36,16 +36,23 @@ const world: readonly Resource[] = [
     generalPractitioner: [to("Practitioner/mary")],
   })),
   ...["m0", "m1", "m9999"].map(pulse),
+  ...["p0", "stranger"].map((id) => ({
+    resourceType: "Provenance" as const,
+    id: `of-${id}`,
+    target: [to(`Observation/${id}-pulse`)],
+    recorded: "2026-01-03T10:00:00Z",
+    agent: [{ who: { display: "Dr. Doe" } }],
+  })),
   together("both", "m0", "m1"),
   together("one", "m0", "stranger"),
 ];
 
 let phylax: Door;
-let ask: AskAs<"ward" | "mary">;
+let ask: AskAs<"ward" | "mary" | "several">;
 
 beforeAll(async () => {
   phylax = await startDoor({ resources: world });
-  const types = ["Patient", "Observation", "Appointment"] as const;
+  const types = ["Patient", "Observation", "Appointment", "Provenance"] as const;
   const rules = [rule([...types], "everything", { interactions: ["read", "search", "create", "update"] })];
   const policy = policyEntry("ward", rules, { users: ["practitioner"] });
   const as = (name: string) => ({
@@ -54,7 +61,8 @@ beforeAll(async () => {
     scopes: "user/*.cruds",
     claims: { fhirUser: `Practitioner/${name}` },
   });
-  ask = await outsideApps(phylax, { ward: as("vera"), mary: as("mary") }, [policy]);
+  const several = { ...as("vera"), scopes: "system/Observation.rs user/Provenance.rs" };
+  ask = await outsideApps(phylax, { ward: as("vera"), mary: as("mary"), several }, [policy]);
 }, 60_000);
 afterAll(async () => {
   vi.useRealTimers();
@@ -155,4 +163,14 @@ test("a search that names no patient is refused by name for a practitioner of te
   expect(await marys("Observation?status=final&_sort=_id")).toMatchObject({
     ids: [expect.any(String), "m0-pulse", "m1-pulse", "m9999-pulse"],
   });
+});
+
+test("the Provenance of a row that a further scope shows is the user's if the row's patient is", async ({
+  expect,
+}) => {
+  const statusOf = async (path: string) => (await ask("several", path)).status;
+  expect([await statusOf("Observation/stranger-pulse"), await statusOf("Provenance/of-stranger")]).toEqual([
+    200, 404,
+  ]);
+  expect(await statusOf("Provenance/of-p0")).toBe(200);
 });

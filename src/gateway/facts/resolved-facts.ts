@@ -21,6 +21,7 @@ export interface FactPorts extends ConsentPorts {
 const followedMax = 5_000;
 
 const none: ReadonlySet<number> = new Set();
+const relatedAlone = ["related"] as const;
 
 /**
  * The facts beside the rows of a request, each asked for once and before a row is judged by it: the relations of the
@@ -113,19 +114,17 @@ export class ResolvedFacts implements KnownFacts {
     await this.#consents.expected();
     const unfollowed = new Set<number>();
     const needs = rows.map((row) => row.needs);
-    const related = this.#follow("related", needs, unfollowed);
-    if (related.size > 0) {
-      const learned = await this.#relations?.learn(related, reader);
+    // The relation to the patients of targets may not be known, if the client may see the targets without it.
+    const steps = targets === undefined ? relatedAlone : (["related", "targets", "related"] as const);
+    for (const kind of steps) {
+      const names = this.#follow(kind, needs, unfollowed);
+      if (names.size === 0) continue;
+      const learned = await (kind === "related"
+        ? this.#relations?.learn(names, reader)
+        : targets?.learn(names, this.#inside(reader)));
       if (learned?.ok === false) return learned;
       for (const [index, row] of rows.entries())
-        if ((needs[index]?.related?.length ?? 0) > 0) needs[index] = row.again();
-    }
-    const targetsNeeded = this.#follow("targets", needs, unfollowed);
-    if (targets !== undefined && targetsNeeded.size > 0) {
-      const read = await targets.learn(targetsNeeded, this.#inside(reader));
-      if (!read.ok) return read;
-      for (const [index, row] of rows.entries())
-        if ((needs[index]?.targets.length ?? 0) > 0) needs[index] = row.again();
+        if ((needs[index]?.[kind]?.length ?? 0) > 0) needs[index] = row.again();
     }
     for (const row of this.#targets.seen) reader.names.concerned.decide(row);
     const patients = new Set(needs.flatMap((row) => row?.patients ?? []));

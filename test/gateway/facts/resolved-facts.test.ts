@@ -239,3 +239,21 @@ test("a request asks for the relation to 5,000 patients of its rows, and names t
     50,
   );
 });
+
+test("a row whose targets name a patient is judged by the relation to this patient, and then by the patient's Consents", async ({
+  expect,
+}) => {
+  const scopes = [{ context: "user", type: "*", permissions: ["r"], filters: [] }] as const;
+  const user = { scopes, user: "Practitioner/vera", users: new Set(["practitioner"] as const) };
+  const { session, questions, calls } = scene({}, user);
+  const none = { patients: [], referred: [], targets: [] };
+  const lacking = [
+    { ...none, targets: ["Observation/o"] },
+    { ...none, related: ["ann"] },
+    { ...none, patients: ["ann"] },
+    undefined,
+  ];
+  await session.resolve([{ needs: lacking.shift(), again: () => lacking.shift() }]);
+  expect(questions.filter((question) => question.startsWith("Patient?_id=ann&"))).toHaveLength(1);
+  expect([calls, lacking]).toEqual([[["ann"]], []]);
+});
