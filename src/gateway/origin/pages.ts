@@ -67,31 +67,6 @@ export async function allRows(
 }
 
 /**
- * Shows each match of a search to `visit`, from all pages, and holds none of them. As in {@link allRows}, only half
- * of the rows of so many pages may be visible if the origin has several pages.
- *
- * @param judge `keeps` answers whether the row is visible.
- * @param rowBytesMax a longer row is passed over, as an unreadable row is.
- */
-export async function visitRows(
-  question: FhirQuestion,
-  origin: Asking,
-  { needs, keeps }: RowJudge,
-  pagesMax: number,
-  rowBytesMax?: number,
-): Promise<Result<undefined, RowsRefusal>> {
-  let visible = 0;
-  const show = (row: JsonObject, base: FhirBase) => {
-    if (keeps(row, base)) visible += 1;
-    return false;
-  };
-  const judge = { ...(needs !== undefined && { needs }), keeps: show };
-  const tooMany = (_page: RowsOfPage, room: number) => (visible > room ? "too many" : "next");
-  const refusal = await eachPage(question, origin, judge, pagesMax, tooMany, rowBytesMax);
-  return refusal === undefined ? ok(undefined) : err(refusal);
-}
-
-/**
  * Reads the pages of a search until one has no next page. A server without paging links is asked again for a longer
  * page, and then for the rows in the order of their last changes, each time from the last row on.
  *

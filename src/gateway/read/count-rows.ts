@@ -30,14 +30,14 @@ export async function countRows(
     const { page, next } = filled.value;
     rows += page.rows.length;
     for (const { released } of page.rows)
-      if (!isAbout(released, patients) && !origin.names.concerned.decide(released))
-        return err({ reason: "too_many_rows" });
-    if (next === undefined && resolved.byPage?.hasLeftOut !== true) return ok(rows);
-    if (next === undefined) break;
+      if (!isAbout(released, patients) && !origin.names.concerned.decide(released)) return tooMany;
+    if (next === undefined) return resolved.byPage?.hasLeftOut === true ? tooMany : ok(rows);
     place = next;
   }
-  return err({ reason: "too_many_rows" });
+  return tooMany;
 }
+
+const tooMany = err({ reason: "too_many_rows" } as const);
 
 /** A row that concerns no further patient than these, who are on record with the question. */
 const isAbout = ({ patients, room, unnamed }: Linked["released"], named: ReadonlySet<string>): boolean =>

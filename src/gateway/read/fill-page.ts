@@ -98,11 +98,8 @@ async function fillFrom<P extends Fillable>(
   origin: OriginSession,
   open: (base: FhirBase) => P,
 ): Promise<Result<Filled<P>, PageRefusal | RowsRefusal>> {
-  const { question, posted, part } = start;
   const placeAt = (link: string | undefined, after: string | undefined, seen: number): PagePlace => ({
-    question,
-    posted,
-    ...(part !== undefined && { part }),
+    ...start,
     link,
     after,
     seen,

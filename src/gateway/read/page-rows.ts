@@ -75,13 +75,12 @@ export class PageRows {
       this.stage = "unfollowed";
       return undefined;
     }
-    if (offered.value === "shown") this.decided = this.#page.last;
     if (offered.value === "hidden") {
       this.hidden += 1;
       this.#note(entry);
     }
     if (offered.value !== "no match") this.matches += 1;
-    if (offered.value === "shown") this.last = this.#page.last;
+    if (offered.value === "shown") this.last = this.decided = this.#page.last;
     if (offered.value === "beyond") this.stage = "full";
     return undefined;
   }

@@ -4,7 +4,7 @@ import type { DecidingRow } from "#phi/additional-patients";
 import type { Joined } from "#phi/row-views";
 import { joinNeeds } from "#policy/row-needs";
 import type { GrantedJoin, Opening, OpeningReference, SearchGrant } from "#policy/grant";
-import { eachPage, isUnknownAtOrigin, pagesUsual, visitRows } from "#gateway/origin/pages";
+import { eachPage, isUnknownAtOrigin, pagesUsual } from "#gateway/origin/pages";
 import type { RowsRefusal } from "#gateway/origin/asking";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { seenRows } from "#gateway/origin/seen-rows";
@@ -127,16 +127,21 @@ async function openedThrough(
   );
   const [first] = references;
   if (first === undefined) return ok([]);
-  const found = await visitRows(
+  let visible = 0;
+  const failed = await eachPage(
     first.search.expects.askJoined(parameters),
     origin,
     {
       needs: (row, base) => joinNeeds(judges.flatMap(({ needs }) => needs(row, base) ?? [])),
-      keeps: (row, base) => judges.map(({ keeps }) => keeps(row, base)).includes(true),
+      keeps: (row, base) => {
+        if (judges.map(({ keeps }) => keeps(row, base)).includes(true)) visible += 1;
+        return false; // only the references of the rows go on
+      },
     },
     openingPagesMax,
+    (_page, room) => (visible > room ? "too many" : "next"),
   );
-  if (!found.ok) return found;
+  if (failed !== undefined) return err(failed);
   return hasRoom ? ok(opened.values()) : err({ reason: "too_many_rows" });
 }
 

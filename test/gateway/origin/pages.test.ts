@@ -3,7 +3,7 @@ import * as fc from "fast-check";
 import { test } from "vitest";
 import { property, type JsonObject } from "#fhir/json/json";
 import type { OriginCapabilities, OriginQuestion, OriginTraits } from "#fhir/ports";
-import { allRows, isUnknownAtOrigin, visitRows } from "#gateway/origin/pages";
+import { allRows, eachPage, isUnknownAtOrigin } from "#gateway/origin/pages";
 import { HeldBytes } from "#gateway/origin/held-bytes";
 import { nothingToResolve } from "#gateway/origin/asking";
 import { err, ok } from "#kernel/result";
@@ -45,16 +45,19 @@ async function found(visible: readonly boolean[], size: number, rowsMax: number)
   return rows.ok ? rows.value.rows.length : rows.error.reason;
 }
 
-/** The number of visible rows that are seen one by one, or the refusal. */
+/** The number of visible rows that are seen one by one and not retained, or the refusal. */
 async function seen(visible: readonly boolean[], size: number, pagesMax: number) {
   let rows = 0;
   const keeps = (row: JsonObject) => {
     if (isVisible(row)) rows += 1;
-    return isVisible(row);
+    return false;
   };
-  const read = await visitRows(question, originOf(visible, size), { keeps }, pagesMax);
-  return read.ok ? rows : read.error.reason;
+  const refusal = await eachPage(question, originOf(visible, size), { keeps }, pagesMax, (_page, room) =>
+    rows > room ? "too many" : "next",
+  );
+  return refusal === undefined ? rows : refusal.reason;
 }
+const toEnd = () => "next" as const;
 
 test("L56: while at most half of the rows are hidden, only visible rows decide whether there are too many, whatever the size of the origin's pages", async ({
   expect,
@@ -318,12 +321,12 @@ test("rows over 32 MiB at an origin without paging links are read to their end; 
 }) => {
   const ids: unknown[] = [];
   const keeps = (row: JsonObject) => ids.push(property(row, "id")) < 0;
-  const readAs = (query: string) => visitRows({ path: "Patient", query }, largeRows(34), { keeps }, 20);
-  const read = await readAs("_count=40");
-  expect([read.ok, ids]).toEqual([true, Array.from({ length: 34 }, (_, at) => `r${at}`)]);
-  expect(await readAs("_id=r0,r33&_count=40")).toMatchObject({
-    error: { reason: "origin_answer_too_large" },
-  });
+  const readAs = (query: string) => eachPage({ path: "Patient", query }, largeRows(34), { keeps }, 20, toEnd);
+  expect([await readAs("_count=40"), ids]).toEqual([
+    undefined,
+    Array.from({ length: 34 }, (_, at) => `r${at}`),
+  ]);
+  expect(await readAs("_id=r0,r33&_count=40")).toMatchObject({ reason: "origin_answer_too_large" });
 });
 
 interface PaddedRow {
@@ -377,6 +380,6 @@ test("a list in the order of its changes goes on after an answer that was too lo
   const judged: unknown[] = [];
   const keeps = (row: JsonObject) => judged.push(property(row, "id")) < 0;
   const question = { path: "Patient", query: "_count=40" };
-  const read = await visitRows(question, paddedRows(rows, 40), { keeps }, 20);
-  expect([read.ok, judged]).toEqual([true, rows.map(({ id }) => id)]);
+  const refusal = await eachPage(question, paddedRows(rows, 40), { keeps }, 20, toEnd);
+  expect([refusal, judged]).toEqual([undefined, rows.map(({ id }) => id)]);
 });
