@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, test } from "vitest";
+import { eventsOf } from "../support/auditor.ts";
 import { fhirSending, to } from "../support/fhir-parts.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 import { outsideApps, registerMain, type AskAs } from "../support/outside-apps.ts";
@@ -18,15 +19,16 @@ const binary = (id: string, security: readonly object[], more: object = {}) => (
   ...(security.length > 0 && { meta: { security } }),
   ...more,
 });
-const note = (id: string, patient: string) => ({
+const note = (id: string, patient: string, content = id, more: object = {}) => ({
   resourceType: "DocumentReference",
   id,
   status: "current",
   subject: to(`Patient/${patient}`),
-  content: [{ attachment: { contentType: "text/plain", url: `Binary/${id}` } }],
+  content: [{ attachment: { contentType: "text/plain", url: `Binary/${content}` } }],
+  ...more,
 });
 const world = [
-  ...["amara", "bela"].map((id) => ({ resourceType: "Patient", id })),
+  ...["amara", "bela", "carla"].map((id) => ({ resourceType: "Patient", id })),
   binary("plain", []),
   binary("restricted", [level("R")]),
   binary("therapy", [act("PSYTHPN")]),
@@ -35,6 +37,17 @@ const world = [
   binary("behind-bela", [level("R")], { securityContext: to("DocumentReference/of-bela") }),
   ...["plain", "restricted", "therapy"].map((id) => note(id, "amara")),
   note("of-bela", "bela"),
+  // a content of two patients: the first and the last row of the origin
+  binary("shared", [level("R")]),
+  binary("shared-behind", [level("R")], { securityContext: to("DocumentReference/shared-1") }),
+  note("shared-1", "amara", "shared"),
+  note("shared-2", "amara", "shared-behind"),
+  ...Array.from({ length: 8 }, (_, n) => note(`shared-3${n}`, "carla", "shared")),
+  note("shared-4", "bela", "shared-behind"),
+  note("shared-5", "bela", "shared"),
+  binary("half", [level("R")]),
+  note("half-1", "amara", "half"),
+  note("half-2", "bela", "half", { meta: { security: [act("PSYTHPN")] } }),
 ];
 const apps = {
   amara: {
@@ -115,6 +128,32 @@ test("a Consent of the patient of the note opens its labelled content to a reade
   const [, id = ""] = /Consent\/([^/]+)/u.exec(filed.headers["location"] ?? "") ?? [];
   expect((await ask("registrar", `Consent/${id}`, { method: "DELETE" })).status).toBe(204);
   await expect.poll(seen, { timeout: 12_000 }).toEqual(closed);
+});
+
+test("a content to which several visible rows lead is opened by a Consent of the patient of any of them, who goes on record", async ({
+  expect,
+}) => {
+  const ids = ["shared", "shared-behind", "half"];
+  const seen = () => Promise.all(ids.map((id) => read("clinic", `Binary/${id}`)));
+  expect(await seen()).toEqual([404, 404, 404]);
+  for (const patient of ["bela", "amara"]) {
+    const filed = await ask("registrar", "Consent", fhirSending("POST", permit(patient)));
+    expect(filed.status, filed.text).toBe(201);
+    // A hidden row of bela leads to `half`.
+    const half = patient === "bela" ? 404 : "the note half";
+    const open = ["the note shared", "the note shared-behind", half];
+    await expect.poll(seen, { timeout: 12_000 }).toEqual(open);
+    const reply = await ask("clinic", "Binary/shared", wanted);
+    const events = await eventsOf(door.dev, reply.headers["x-request-id"]);
+    const named = events.flatMap(({ patients }) => patients.map((each) => each.patient));
+    expect(named).toContain(`main/Patient/${patient}`);
+    expect(named).not.toContain("main/Patient/carla");
+    const listed = await ask("clinic", "Binary/shared/_history");
+    expect([listed.status, JSON.parse(listed.text).entry?.length]).toEqual([200, 1]);
+    const [, id = ""] = /Consent\/([^/]+)/u.exec(filed.headers["location"] ?? "") ?? [];
+    expect((await ask("registrar", `Consent/${id}`, { method: "DELETE" })).status).toBe(204);
+    await expect.poll(seen, { timeout: 12_000 }).toEqual([404, 404, 404]);
+  }
 });
 
 test("the versions of a content are listed as each is read, without a version behind another context", async ({

@@ -1,6 +1,6 @@
 import type { Resource } from "@medplum/fhirtypes";
 import { afterAll, beforeAll, test } from "vitest";
-import { beyond, TwoWorlds, type Asking } from "../support/two-worlds.ts";
+import { beyond, readsConsents, TwoWorlds, type Asking } from "../support/two-worlds.ts";
 
 // A link whose note is hidden now, and a link whose note is absent now, cannot be distinguished.
 
@@ -94,4 +94,49 @@ test("labelled content and absent content of a visible note are alike, as are a 
   const question = { questions: /^\/2\/path$/u };
   expect(beyond(context.differences, { ...sealedReason, ...question })).toEqual([]);
   expect(context.one.map(({ status }) => status)).toEqual([404]);
+});
+
+test("a hidden row of a patient whose Consent would open a labelled content is as an absent row", async ({
+  expect,
+}) => {
+  const thp = "http://terminology.hl7.org/CodeSystem/";
+  const restricted = { system: `${thp}v3-Confidentiality`, code: "R" };
+  const labelled: Resource = { ...content, meta: { security: [restricted] } };
+  const ben: Resource = { resourceType: "Patient", id: "ben" };
+  const bens: Resource = {
+    ...note("Binary/b", "PSYTHPN"),
+    id: "note-of-ben",
+    subject: { reference: "Patient/ben" },
+  } as Resource;
+  const permit: Resource = {
+    resourceType: "Consent",
+    id: "wish-of-ben",
+    status: "active",
+    scope: { coding: [{ system: `${thp}consentscope`, code: "patient-privacy" }] },
+    category: [{ coding: [{ system: `${thp}v3-ActCode`, code: "IDSCL" }] }],
+    patient: { reference: "Patient/ben" },
+    dateTime: "2026-01-01",
+    policyRule: { coding: [{ system: `${thp}v3-ActCode`, code: "OPTIN" }] },
+    provision: { type: "permit", securityLabel: [restricted] },
+  };
+  const both = { consents: [permit], registry: readsConsents(worlds.originBase, "origin") };
+  const rows = [patient, ben, labelled, note("Binary/b")];
+  const asked: Asking[] = ["Binary/b", "Binary/b/_history"].map((path) => ({ by, path }));
+  const compared = await worlds.compare(
+    { origin: [...rows, bens], ...both },
+    { origin: rows, ...both },
+    asked,
+  );
+  expect(beyond(compared.differences, sealedReason)).toEqual([]);
+  expect(compared.one.map(({ status }) => status)).toEqual([404, 404]);
+  // A visible row of ben opens it.
+  const { id: _, ...shown } = note("Binary/b") as Resource & { id: string };
+  const open = { ...shown, id: "note-of-ben", subject: { reference: "Patient/ben" } } as Resource;
+  const opened = await worlds.compare(
+    { origin: [...rows, open], ...both },
+    { origin: [...rows, open], ...both },
+    asked,
+  );
+  expect(opened.differences).toEqual([]);
+  expect(opened.one.map(({ status }) => status)).toEqual([200, 200]);
 });

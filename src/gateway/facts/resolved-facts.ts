@@ -1,5 +1,3 @@
-import type { JsonObject } from "#fhir/json/json";
-import type { FhirBase } from "#fhir/r4/reference";
 import { ok, type Result } from "#kernel/result";
 import type { ConsentBook, ConsentOfPatient } from "#policy/consent/consent-book";
 import type { Access } from "#policy/row-access";
@@ -172,8 +170,8 @@ export class ResolvedFacts implements KnownFacts {
     return asked;
   }
 
-  openContent(id: string, row: JsonObject, base: FhirBase): void {
-    this.#consents.book.openContent(id, row, base);
+  opening(...row: Parameters<ConsentBook["opening"]>): (id: string) => void {
+    return this.#consents.book.opening(...row);
   }
 
   denyingOf(patient: string): Promise<number | undefined> {

@@ -1,8 +1,7 @@
-import type { JsonObject } from "#fhir/json/json";
 import type { FhirBase } from "#fhir/r4/reference";
 import { ok, type Result } from "#kernel/result";
 import type { NamedBases } from "#phi/row-views";
-import type { ConsentOfPatient } from "#policy/consent/consent-book";
+import type { ConsentBook, ConsentOfPatient } from "#policy/consent/consent-book";
 import type { RowNeeds } from "#policy/row-needs";
 import type { BundleRefusal } from "#fhir/bundle";
 import type { OriginQuestion, OriginTraits } from "#fhir/ports";
@@ -80,8 +79,8 @@ export interface KnownFacts {
   ): Promise<Result<undefined, RelateRefusal>>;
   /** Asks the origin as for the relation to a patient of a row, with an id that no server gives. */
   coverRelation(reader: RowReader): Promise<Result<undefined, RowsRefusal>>;
-  /** See {@link ConsentBook.openContent}. */
-  openContent(id: string, row: JsonObject, base: FhirBase): void;
+  /** See {@link ConsentBook.opening}. */
+  opening(...row: Parameters<ConsentBook["opening"]>): ReturnType<ConsentBook["opening"]>;
   /** The Consents that let something through; undefined: the origin has no Consent on file. */
   readonly permitting: readonly ConsentOfPatient[] | undefined;
   /** Answers whether the Consents that judged the rows of this request are still the same. */

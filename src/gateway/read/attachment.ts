@@ -5,12 +5,12 @@ import type { DisclosureRefusal } from "#phi/disclose";
 import type { ReadExpectation } from "#policy/grant";
 import type { RowsRefusal } from "#gateway/origin/asking";
 import type { OriginSession } from "#gateway/origin/origin-session";
-import { referredTo } from "./referrers.ts";
+import { referredTo, type Opener } from "./referrers.ts";
 
 /** What a read means. */
 type Target =
-  /** `isOpen`: a visible row leads to the resource by the link of an attachment. */
-  | { readonly id: string; readonly isOpen: boolean }
+  /** `openers`: a visible row leads to the resource by the link of an attachment. */
+  | { readonly id: string; readonly openers?: readonly Opener[] }
   /** A visible row, as `Type/id`, leads to content outside of the server. */
   | { readonly stored: string; readonly row: string };
 
@@ -23,7 +23,7 @@ export async function behindLink(
   { id, behind }: ReadExpectation,
   origin: OriginSession,
 ): Promise<Result<Target, DisclosureRefusal | RowsRefusal>> {
-  if (!isAttachmentLink(id)) return ok({ id, isOpen: false });
+  if (!isAttachmentLink(id)) return ok({ id });
   const place = origin.placeOf(id);
   const [rowType = "", rowId = ""] = place?.row.split("/") ?? [];
   const grant = isResourceType(rowType) ? behind(rowType, rowId) : undefined;
@@ -43,10 +43,8 @@ export async function behindLink(
   const seen = await origin.standing(known.value, answer.value, rowType, rowId, { ...bases, sealed: noting });
   if (!seen.ok) return seen;
   const target = url === undefined ? undefined : origin.binaryAt(url, base);
-  if (target !== undefined) {
-    origin.facts?.openContent(target, seen.value, base);
-    return ok({ id: target, isOpen: true });
-  }
+  if (target !== undefined)
+    return ok({ id: target, openers: [{ open: origin.facts?.opening(seen.value, base) }] });
   return url !== undefined && origin.isStored(url)
     ? ok({ stored: url, row: place.row })
     : err({ reason: "absent" });

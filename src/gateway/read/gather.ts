@@ -15,7 +15,7 @@ import { behindLink } from "./attachment.ts";
 import type { ContentWish } from "./content.ts";
 import { areBehindOne, behindContext } from "./security-context.ts";
 import { storedContent } from "./stored-content.ts";
-import { referredTo } from "./referrers.ts";
+import { openedBy, referredTo } from "./referrers.ts";
 import { resolveSearch } from "./resolve-joins.ts";
 import type { NextLinkRefusal, NextLinks } from "#gateway/admission/page-links";
 
@@ -39,10 +39,10 @@ export async function gather(
       const target = await behindLink(expects, origin);
       if (!target.ok) return target;
       if ("stored" in target.value) return storedContent(grant, target.value, origin, wanted);
-      const { id, isOpen } = target.value;
+      const { id, openers } = target.value;
       const [one, known] = await Promise.all([
         origin.read({ ...grant.ask, path: `${expects.type}/${id}` }),
-        isOpen ? ok(grant) : referredTo(grant, expects, origin),
+        openers === undefined ? referredTo(grant, expects, origin) : ok(openedBy(grant, id, openers, origin)),
       ]);
       const seen = await behindContext(known, { ...expects, id }, one, origin);
       // This comes first: a fault of a resource without referrers must not reveal that it exists.

@@ -3,10 +3,10 @@ import { canonicalText } from "#fhir/json/same";
 import { parseReference, type Reference } from "#fhir/r4/reference";
 import { isContentType } from "#fhir/route";
 import { ok, type Result } from "#kernel/result";
-import type { Grant, ReadExpectation } from "#policy/grant";
+import type { ReadExpectation } from "#policy/grant";
 import type { WholeAnswer } from "#gateway/origin/calls";
 import type { OriginSession } from "#gateway/origin/origin-session";
-import { referredTo } from "./referrers.ts";
+import { openedBy, referredTo, type Led } from "./referrers.ts";
 
 /**
  * The grant for a Binary that has a `securityContext`: the whole view of its rule if the context resource is
@@ -15,11 +15,11 @@ import { referredTo } from "./referrers.ts";
  * resource in its place.
  */
 export async function behindContext<E>(
-  known: Result<Grant, E>,
+  known: Result<Led, E>,
   { type, id, behind, whenContextIsSeen }: ReadExpectation,
   binary: Result<WholeAnswer, unknown>,
   origin: OriginSession,
-): Promise<Result<Grant, E>> {
+): Promise<Result<Led, E>> {
   if (!isContentType(type)) return known;
   const context = binary.ok ? contextOf(binary.value) : undefined;
   // Every Binary of a patient may name the patient: this context narrows, and opens no content to which no row leads.
@@ -36,8 +36,9 @@ export async function behindContext<E>(
   if (!answer.ok || !led.ok) return known;
   const standing = await origin.standing(led.value, answer.value, context.type, context.id);
   if (!standing.ok) return known;
-  origin.facts?.openContent(id, standing.value, answer.value.base);
-  return ok(whenContextIsSeen());
+  const open = origin.facts?.opening(standing.value, answer.value.base);
+  const openers = (known.ok && known.value.openers) || [];
+  return ok(openedBy(whenContextIsSeen(), id, [{ open }, ...openers], origin));
 }
 
 /** The resource of this origin that a Binary names as its context. */

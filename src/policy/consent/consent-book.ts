@@ -2,7 +2,7 @@ import { coversPurpose } from "#fhir/r4/purpose-of-use";
 import { Facts, type Sought } from "#fhir/json/facts";
 import { isOwnedBy } from "#fhir/r4/compartment";
 import { isCompartmentType } from "#fhir/r4/compartment-tables";
-import { allConcernedBy, concernedBy } from "#fhir/r4/concerned-patients";
+import { allConcernedBy, concernedBy, type ConcernedByRow } from "#fhir/r4/concerned-patients";
 import { textAt, type JsonObject } from "#fhir/json/json";
 import { nestedResources } from "#fhir/json/nested-resources";
 import type { FhirBase } from "#fhir/r4/reference";
@@ -54,7 +54,7 @@ export class ConsentBook {
     | undefined;
   /** The Consents that let a row through, by `consent digest`. */
   readonly #permitting = new Map<string, ConsentOfPatient>();
-  /** The visible rows that lead to contents, by the id of the Binary. */
+  /** By the id of the Binary. */
   readonly #openers = new Map<string, Opener>();
   /** Changes with each answer of {@link learn}: earlier facts of a row do not count any more. */
   #answers = 0;
@@ -166,15 +166,23 @@ export class ConsentBook {
   }
 
   /**
-   * A visible row leads to the content of a Binary, which names no patient: the patients of the row judge the labels of
-   * the Binary. The Consents of the row are known.
+   * A visible row leads to the content of a Binary, which names no patient. The Consents of the row are known.
+   *
+   * @returns from its call on the patients of the row judge the labels of the Binary of the id.
    */
-  openContent(id: string, row: JsonObject, base: FhirBase): void {
+  opening(row: JsonObject, base: FhirBase): (id: string) => void {
     const facts = Facts.of(
       row,
       Object.keys(row).map((name) => [name]),
     );
-    this.#openers.set(id, { row: facts, base });
+    const opener = {
+      ...allConcernedBy(facts, this.basesAt(base)),
+      individual: this.#individualOf(facts, base),
+    };
+    return (id) => {
+      this.#answers += 1;
+      this.#openers.set(id, opener);
+    };
   }
 
   #openerOf(row: Facts): Opener | undefined {
@@ -194,8 +202,8 @@ export class ConsentBook {
     const whole = Facts.wholeOf(row);
     const own = this.#individualOf(row, base);
     const opener = this.#openerOf(row);
-    if (opener !== undefined) return this.unknownOf(own ?? allConcernedBy(opener.row, bases).patients);
-    if (whole === undefined) return this.unknownOf(own ?? concernedBy(row, bases).patients);
+    if (opener !== undefined || whole === undefined)
+      return this.unknownOf(own ?? (opener ?? concernedBy(row, bases)).patients);
     const patients = new Set(own);
     for (const { resource } of nestedResources(whole))
       if (own === undefined || resource !== whole)
@@ -209,9 +217,10 @@ export class ConsentBook {
   }
 
   /** The individual who asks, if the row belongs to no further patient. */
-  #individualOf(given: Facts, at: FhirBase): readonly [string] | undefined {
+  #individualOf(row: Facts, base: FhirBase): readonly [string] | undefined {
+    const opener = this.#openerOf(row);
+    if (opener !== undefined) return opener.individual;
     const { individual } = this.#setting;
-    const { row, base } = this.#openerOf(given) ?? { row: given, base: at };
     const isOwn = individual !== undefined && isOwnedBy(row, new Set([individual]), base);
     return isOwn ? [individual] : undefined;
   }
@@ -236,13 +245,8 @@ export class ConsentBook {
   #of(row: Facts, base: FhirBase, action: ConsentRequest["action"]): RowConsents {
     const bases = this.basesAt(base);
     const whole = Facts.wholeOf(row);
-    const opener = this.#openerOf(row);
     const { patients, unnamed, unidentified } =
-      opener !== undefined
-        ? allConcernedBy(opener.row, bases)
-        : whole === undefined
-          ? concernedBy(row, bases)
-          : allConcernedBy(whole, bases);
+      this.#openerOf(row) ?? (whole === undefined ? concernedBy(row, bases) : allConcernedBy(whole, bases));
     const { individual, targets } = this.#setting;
     const isWithheld =
       action === "read" &&
@@ -290,10 +294,10 @@ export class ConsentBook {
   }
 }
 
-/** A visible row that leads to a content. */
-interface Opener {
-  readonly row: Facts;
-  readonly base: FhirBase;
+/** The patients of a visible row that leads to a content. */
+interface Opener extends ConcernedByRow {
+  /** The individual who asks, if the row belongs to no further patient. */
+  readonly individual: readonly [string] | undefined;
 }
 
 /** The Consents that judge a row: several decisions ask about it, and each Consent is asked once. */

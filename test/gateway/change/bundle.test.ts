@@ -90,7 +90,7 @@ async function post(
     session.judgeBy({
       expected: async () => true,
       resolve: async () => ok(new Set()),
-      openContent: () => undefined,
+      opening: () => () => undefined,
       denyingOf: async () => 0,
       relate: async () => ok(undefined),
       coverRelation: async () => ok(undefined),
