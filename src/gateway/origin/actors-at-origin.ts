@@ -11,6 +11,8 @@ import { nobodysId, questionsById, rowsById } from "./rows-by-id.ts";
 const rounds = [["Group", "CareTeam"], ["PractitionerRole", "Device"], ["Organization"]] as const;
 // The resources that are read for one Consent, and for all Consents of a patient, which share them alike.
 const [followedMax, followedOfPatientMax] = [40, 400];
+// Two resources of fifty at which the origin fails are found with fewer answers 500.
+const faultsMax = 24;
 
 /**
  * Consents with the names behind their actors: the members of a Group or a CareTeam, the person of a PractitionerRole,
@@ -82,8 +84,9 @@ async function readActors(
     rows.set(reference, read);
     return false; // the names alone are retained
   };
+  const faults = { left: faultsMax };
   for (const [, ids] of questionsById(wanted.length === 0 ? [`${type}/${nobodysId}`] : wanted)) {
-    const read = await rowsById(type, ids, origin, { keeps });
+    const read = await rowsById(type, ids, origin, { keeps }, faults);
     // Without an actor of the type its server may fail: nothing rests on the answer.
     if (
       !read.ok &&

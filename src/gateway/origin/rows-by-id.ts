@@ -35,20 +35,28 @@ export const questionFor = (type: string, ids: readonly string[], count = ids.le
 /**
  * Reads the resources of a type with these ids. An origin that cannot search for them has none. A resource that is too
  * large for an answer counts as absent, alone: resources of one client hide no resource of a further client.
+ *
+ * @param faults the answers 500 that one of the resources may have caused: such a resource counts as absent, alone, after
+ * its second 500.
  */
 export async function rowsById(
   type: string,
   ids: readonly string[],
   origin: Asking,
   judge: RowJudge,
+  faults = { left: 0 },
+  isSecond = false,
 ): Promise<Result<undefined, RowsRefusal>> {
   const found = await allRows(questionFor(type, ids), ids.length, origin, judge);
   if (found.ok || isUnsupported(found.error)) return ok(undefined);
-  if (found.error.reason !== "origin_answer_too_large") return found;
-  if (ids.length === 1) return ok(undefined);
+  const isFault =
+    found.error.reason === "origin_refused" && found.error.status === 500 && (faults.left -= 1) >= 0;
+  if (!isFault && found.error.reason !== "origin_answer_too_large") return found;
+  if (ids.length === 1)
+    return isFault && !isSecond ? rowsById(type, ids, origin, judge, faults, true) : ok(undefined);
   const half = ids.length >> 1;
-  const first = await rowsById(type, ids.slice(0, half), origin, judge);
-  return first.ok ? rowsById(type, ids.slice(half), origin, judge) : first;
+  const first = await rowsById(type, ids.slice(0, half), origin, judge, faults);
+  return first.ok ? rowsById(type, ids.slice(half), origin, judge, faults) : first;
 }
 
 /** The origin has no search by id for this type. */
@@ -56,4 +64,5 @@ const isUnsupported = (refusal: RowsRefusal): boolean =>
   refusal.reason === "absent" ||
   refusal.reason === "posted_search_not_at_origin" ||
   refusal.reason === "parameter_not_at_origin" ||
-  (refusal.reason === "origin_refused" && refusal.status >= 400 && refusal.status < 500);
+  (refusal.reason === "origin_refused" &&
+    ((refusal.status >= 400 && refusal.status < 500) || refusal.status === 501));

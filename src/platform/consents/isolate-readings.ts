@@ -73,7 +73,7 @@ export class IsolateReadings {
         }
         if (claim.claimed.length === 0) continue;
         const claimed = { ...question, patients: claim.claimed };
-        const found = await read(claim.claimed);
+        const found = await read(claim.claimed).catch(() => undefined);
         const done = await inTime("consentReadings", () =>
           this.#desk.fileReading(claim.change, claimed, found),
         );

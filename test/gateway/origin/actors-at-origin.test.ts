@@ -31,14 +31,24 @@ const naming = (id: string, patient: string, ...actors: readonly string[]): Read
   filedBy: undefined,
 });
 
-/** The names to which each actor comes (undefined: it is not known), and the questions to the origin. */
-async function named(consents: readonly ReadConsent[], rows: readonly object[] | "down") {
+/**
+ * The names to which each actor comes (undefined: it is not known), and the questions to the origin.
+ *
+ * @param failing ids for which the origin answers with a status.
+ */
+async function named(
+  consents: readonly ReadConsent[],
+  rows: readonly object[] | "down",
+  failing: Readonly<Record<string, number>> = {},
+) {
   const questions: string[] = [];
   const ask = async (question: OriginQuestion) => {
     const { path, query } = question as { readonly path: string; readonly query: string };
     questions.push(`${path}?${query}`);
     if (rows === "down") return err({ reason: "origin_unreachable" } as const);
     const ids = new Set(/_id=(?<ids>[^&]*)/u.exec(query)?.groups?.["ids"]?.split(","));
+    for (const [id, status] of Object.entries(failing))
+      if (ids.has(id)) return err({ reason: "origin_refused", status } as const);
     const entry = (rows as readonly { readonly resourceType: string; readonly id: string }[])
       .filter(({ resourceType, id }) => resourceType === path && ids.has(id))
       .map((resource) => ({ resource, search: { mode: "match" } }));
@@ -130,4 +140,20 @@ test("an origin that does not answer ends the reading, and two rows with one id 
   await expect(named([naming("1", "ann", "Group/a")], "down")).rejects.toThrow("origin_unreachable");
   const twice = [group("a", "Practitioner/p"), group("a", "Practitioner/q")];
   expect((await named([naming("1", "ann", "Group/a")], twice)).names).toEqual([["?"]]);
+});
+
+test("an actor at whose resource the origin fails is nobody known, alone; a failing type ends the reading after some questions", async ({
+  expect,
+}) => {
+  const groups = Array.from({ length: 30 }, (_, index) => group(`g${index}`, "Practitioner/p"));
+  const consents = groups.map(({ id }) => naming(id, `of-${id}`, `Group/${id}`));
+  const failing = { g3: 500, g28: 500 };
+  const { names } = await named(consents, groups, failing);
+  expect(names.flat()).toEqual(groups.map(({ id }) => (id in failing ? "?" : "Practitioner/p")));
+  const all = Object.fromEntries(groups.map(({ id }) => [id, 500]));
+  await expect(named(consents, groups, all)).rejects.toThrow("origin_refused");
+  // a fault of the connection's own says nothing about a resource
+  await expect(named(consents, groups, { g3: 502 })).rejects.toThrow("origin_refused");
+  const [found] = (await named([naming("1", "ann", "Group/g3")], groups, { g3: 501 })).names;
+  expect(found, "a server without the search").toEqual(["?"]);
 });
