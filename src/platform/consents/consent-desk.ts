@@ -224,7 +224,7 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
 
   /**
    * Decides which of these patients the caller reads at the origin: a patient whose reading is due, and whom no
-   * different request reads now. A claim ends after twenty seconds. Throws when D1 does not answer.
+   * different request reads now. A claim ends after 65 seconds. Throws when D1 does not answer.
    */
   async claimReading({ origin, patients, everyMilliseconds }: ReadingQuestion): Promise<ReadingClaim> {
     const { names, session } = await this.#listed();

@@ -1,12 +1,13 @@
 import { and, eq, inArray, sql } from "drizzle-orm";
+import { originTimeoutSecondsMax } from "#fhir/origin";
 import { instant, type Instant } from "#kernel/clock";
 import { drizzled, type RegistrySql } from "#platform/registry/registry-sql";
 import { consentReadings } from "#platform/registry/schema";
 import { endedVersion, versionOf, withoutNames, type ConsentRow, type FiledRow } from "./consent-rows.ts";
 
-// A question to an origin ends within fifteen seconds. A reading with several pages may lose its claim: then its
-// result is not filed.
-export const claimMilliseconds = 20_000;
+// A reading asks for the Consents, and three times for the names behind their actors. A reading with several pages may
+// lose its claim: then its result is not filed.
+export const claimMilliseconds = 4 * originTimeoutSecondsMax * 1_000 + 5_000;
 // An origin's search may lag behind its writes: a Consent that a client has just filed is not judged by a search.
 const lagMilliseconds = 60_000;
 

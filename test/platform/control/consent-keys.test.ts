@@ -1,4 +1,4 @@
-import { createExecutionContext } from "cloudflare:test";
+import { createExecutionContext, runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { randomBytes } from "node:crypto";
 import { afterEach, beforeEach, test, vi } from "vitest";
@@ -322,4 +322,24 @@ test("a Consent that an isolate of the step before files again after a refiling 
   const refiled = await refileAll(`${further} ${third}`, ["p", "q"], ["c", "d", "f"]);
   expect(refiled, "two former keys").toMatchObject({ value: { remaining: 0 } });
   expect(await counts(deskWith(further), "p", "q")).toEqual([1, 2]);
+});
+
+test("a reading at a slow origin is filed a minute after its claim, and meanwhile the patient is no other request's", async ({
+  expect,
+}) => {
+  const desk = deskWith(first);
+  const claim = await desk.claimReading(reading);
+  expect(claim.claimed).toEqual(["p"]);
+  for (let seconds = 0; seconds < 60; seconds += 10) {
+    vi.setSystemTime(Date.now() + 10_000);
+    await runDurableObjectAlarm(revocationsOf(env));
+    expect((await desk.claimReading(reading)).claimed).toEqual([]);
+  }
+  expect(await desk.fileReading(claim.change, reading, [state("p", "c")])).toEqual(["p"]);
+  expect(await counts(desk, "p")).toEqual([1]);
+  expect((await desk.claimReading(reading)).read).toMatchObject([{ patient: "p", ageMilliseconds: 60_000 }]);
+  const lost = { ...reading, patients: ["q"] };
+  expect((await desk.claimReading(lost)).claimed, "a reader that was lost").toEqual(["q"]);
+  vi.setSystemTime(Date.now() + 65_000);
+  expect((await desk.claimReading(lost)).claimed).toEqual(["q"]);
 });

@@ -37,6 +37,7 @@ import {
   type FiledRow,
   type NewRow,
 } from "#platform/consents/consent-rows";
+import { claimMilliseconds } from "#platform/consents/consent-readings";
 import {
   type ConsentWriter,
   type DoneChange,
@@ -100,8 +101,8 @@ const redriveMilliseconds = 10_000;
 const turnMilliseconds = { patience: 20_000, longest: 60_000 };
 // D1 does one query at a time.
 const filedAtOnce = 4;
-// The gateway reads a changed Consent at the origin between the two calls, within the origin's timeout.
-const unfiledMilliseconds = 30_000;
+// Between the two calls the gateway reads the Consents, and the names behind their actors, as long as a claim lasts.
+const unfiledMilliseconds = claimMilliseconds + 10_000;
 // For one client at a time, in the five minutes that its tokens live: a client has one or two.
 const ownTokensMax = 50;
 // A denial needs no D1, so the first call waits no longer than this.
