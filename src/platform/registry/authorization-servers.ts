@@ -2,6 +2,7 @@ import type { AuthorizationServers } from "#registry/ports";
 import { signInPlace } from "#registry/sign-in-place";
 import { askRegistry, issuerTable, originTable, rowsWhere, type ReadTable } from "./read-table.ts";
 import { registryCache } from "./copies/registry-cache.ts";
+import { wholeLimits } from "./copies/registry-limits.ts";
 import type { RegistryReader } from "./copies/registry-reader.ts";
 
 type AcceptedIssuers = Awaited<ReturnType<AuthorizationServers["of"]>>;
@@ -53,6 +54,7 @@ export function authorizationServers(registry: RegistryReader): AuthorizationSer
         }),
       );
     },
+    wholeLimits,
   );
   return { of: async (origin) => (await cache.get("all"))?.get(origin) ?? none };
 }

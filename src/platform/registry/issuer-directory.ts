@@ -4,6 +4,7 @@ import type { EvictableCache } from "./copies/isolate-cache.ts";
 import { withoutNulls } from "./empty-columns.ts";
 import { askRegistry, issuerTable, rowsWhere } from "./read-table.ts";
 import { registryCache } from "./copies/registry-cache.ts";
+import { wholeLimits } from "./copies/registry-limits.ts";
 import type { RegistryReader } from "./copies/registry-reader.ts";
 import type { issuers } from "./schema.ts";
 
@@ -20,6 +21,7 @@ export function issuerDirectory(registry: RegistryReader): IssuerDirectory & Evi
       const [rows] = await askRegistry(db, rowsWhere(issuerTable));
       return new Map(rows.map((row) => [row.iss, issuerOf(row)]));
     },
+    wholeLimits,
   );
   const forgetAll = (epoch: number) => cache.forgetAll(epoch);
   return {

@@ -118,33 +118,49 @@ test.for([
   expect(await everything(registry)).toEqual(before);
 });
 
-test("issuers are read once in five seconds, for any issuer that a token claims, and not used past ten", async ({
-  expect,
-}) => {
-  await applyRegistry(registry, file, "add", desk);
-  let [reads, off] = [0, false];
-  const watched: D1Database = new Proxy(registry, {
-    get(target, name) {
-      if (name === "withSession") return () => watched;
-      if (name === "prepare") return target.prepare.bind(target);
-      if (name !== "batch") throw new Error(`the directory called ${String(name)} of D1`);
-      return (statements: D1PreparedStatement[]) => {
-        reads += 1;
-        if (off) throw new Error("D1 is down");
-        return target.batch(statements);
-      };
-    },
-  });
-  const directory = issuerDirectory(new RegistryReader(watched, clock));
-  for (let n = 0; n < 100; n += 1) await directory.find(`https://made-up-${n}.example.org`);
-  expect(await directory.find(iss)).toBeDefined();
-  expect(reads).toBe(1);
-  now += 5_000;
-  await directory.find(iss);
-  expect(reads).toBe(2);
-  off = true;
-  now += 9_999;
-  expect(await directory.find(iss)).toBeDefined();
-  now += 1;
-  await expect(directory.find(iss)).rejects.toThrow();
-});
+test.for([
+  ["few issuers", 0],
+  ["issuers with 6 MiB of keys", 384],
+] as const)(
+  "%s are read once in five seconds, for any issuer that a token claims, and not used past ten",
+  async ([, more], { expect }) => {
+    await applyRegistry(registry, file, "add", desk);
+    const jwks = JSON.stringify({ keys: [{ kty: "oct", x: "A".repeat(16_384) }] });
+    for (let from = 0; from < more; from += 64)
+      await registry.batch(
+        Array.from({ length: 64 }, (_, n) =>
+          registry
+            .prepare(
+              `INSERT INTO issuers (iss, jwks, algs, audience, purpose, claims)
+             SELECT ?, ?, algs, audience, purpose, claims FROM issuers WHERE iss = ?`,
+            )
+            .bind(`https://issuer-${from + n}.example.org`, jwks, iss),
+        ),
+      );
+    let [reads, off] = [0, false];
+    const watched: D1Database = new Proxy(registry, {
+      get(target, name) {
+        if (name === "withSession") return () => watched;
+        if (name === "prepare") return target.prepare.bind(target);
+        if (name !== "batch") throw new Error(`the directory called ${String(name)} of D1`);
+        return (statements: D1PreparedStatement[]) => {
+          reads += 1;
+          if (off) throw new Error("D1 is down");
+          return target.batch(statements);
+        };
+      },
+    });
+    const directory = issuerDirectory(new RegistryReader(watched, clock));
+    for (let n = 0; n < 100; n += 1) await directory.find(`https://made-up-${n}.example.org`);
+    expect(await directory.find(iss)).toBeDefined();
+    expect(reads).toBe(1);
+    now += 5_000;
+    await directory.find(iss);
+    expect(reads).toBe(2);
+    off = true;
+    now += 9_999;
+    expect(await directory.find(iss)).toBeDefined();
+    now += 1;
+    await expect(directory.find(iss)).rejects.toThrow();
+  },
+);

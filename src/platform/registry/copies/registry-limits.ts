@@ -22,6 +22,12 @@ export const registryLimits: CacheLimits = {
 };
 
 /**
+ * For a single copy of all records of a kind, which is retained whatever its weight: each request, also one without any
+ * credential, would read all of them again. The registry bounds them.
+ */
+export const wholeLimits: CacheLimits = { ...registryLimits, weightMax: Infinity };
+
+/**
  * A copy that is found unchanged again and again is found so for the last time at this age, and used for ten seconds
  * more at most: a change that no trigger of the registry lists takes effect within a minute.
  */
