@@ -26,7 +26,8 @@ export interface Filled<P> {
 }
 
 // Limits for an answer: hidden rows may make it short, but never the origin's work long. Five origin pages are
-// read, or more short pages until five hundred rows were read. A page is at most as long as an origin page, so
+// read, or more short pages until five hundred rows were read; rows that earlier pages showed do not count, since new
+// rows of a list in the order of times may move them by any number. A page is at most as long as an origin page, so
 // it is short only if over 80 % of the rows, and of five hundred rows, are hidden; otherwise its length would
 // tell their number at an origin with small pages.
 const [originPagesMax, shortPagesMax, originRowsMin] = [5, 50, 500];
@@ -108,6 +109,8 @@ async function fillFrom<P extends Fillable>(
   let page: P | undefined;
   let [isHeld, hasLookedAhead, hidden] = [false, false, 0];
   let own: string | undefined;
+  /** The matches before the rows of this page. */
+  let from = start.seen;
   /** The rows of a page that is not too long. */
   let longest = Number.POSITIVE_INFINITY;
   const followed = new Set<string | undefined>();
@@ -131,7 +134,7 @@ async function fillFrom<P extends Fillable>(
       if (shorter === undefined) return read;
       longest = Math.floor(rows.matches / 2);
       at = placeAt(shorter, rows.decided ?? at.after, at.seen);
-      if (pages < originPagesMax) continue;
+      if (!isEnough(pages, rows.stage === "before" ? 0 : originRowsMin)) continue;
       // Included entries stand behind the rows, and were not read.
       const hasIncluded = /(?:^|&)_(?:rev)?include/u.test(first.ask.query);
       return rows.stage === "before" || hasIncluded ? read : ok({ page, next: at });
@@ -141,6 +144,7 @@ async function fillFrom<P extends Fillable>(
     // New rows may have moved the last row of the previous page on to a later origin page.
     const isBefore = rows.stage === "before";
     const seen = at.seen + rows.matches;
+    if (isBefore) from = seen;
     const link: string | undefined =
       read.value.next === undefined
         ? await moreThan(
@@ -185,7 +189,7 @@ async function fillFrom<P extends Fillable>(
     const ahead = looksAhead && (await hasVisibleRow(page, at, first, origin));
     hasLookedAhead ||= looksAhead;
     if (ahead) return ok({ page, next: at });
-    if (!isEnough(pages, seen - start.seen)) continue;
+    if (!isEnough(pages, seen - from)) continue;
     return isBefore ? err({ reason: "page_link_target_absent" }) : ok({ page, next: at });
   }
 }

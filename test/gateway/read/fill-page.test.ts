@@ -452,25 +452,21 @@ test("a further rule takes no row away: a row needs to show the code only if no 
   expect(await taken(hidden, coded), "of another row").toEqual([]);
 });
 
-test("a list of long rows is asked for in shorter pages, and each visible row arrives once", async ({
-  expect,
-}) => {
-  const list = rows(Array.from({ length: 50 }, (_, n) => n % 5 === 0));
-  const padding = new Uint8Array(1_048_576).fill(0x20);
+/** An origin with spaces before each row. */
+function padded(list: readonly object[], spaces: () => number): Origin {
   async function* longRows(from: number, count: number): OriginBody {
+    const padding = new Uint8Array(spaces()).fill(0x20);
     const to = from + count;
     const link = [{ relation: "next", url: `${base}?_offset=${to}&_count=${count}` }];
     const head = { resourceType: "Bundle", type: "searchset", link: to < list.length ? link : [] };
     yield ok(new TextEncoder().encode(`${JSON.stringify(head).slice(0, -1)},"entry":[`));
     for (const [index, row] of list.slice(from, to).entries()) {
       yield ok(padding);
-      yield ok(
-        new TextEncoder().encode(`${index === 0 ? "" : ","}${JSON.stringify({ resource: resource(row) })}`),
-      );
+      yield ok(new TextEncoder().encode(`${index === 0 ? "" : ","}${JSON.stringify({ resource: row })}`));
     }
     yield ok(new TextEncoder().encode("]}"));
   }
-  const origin: Origin = {
+  return {
     asked: [],
     ask: (question) => {
       const text = "link" in question ? question.link : question.query;
@@ -478,6 +474,55 @@ test("a list of long rows is asked for in shorter pages, and each visible row ar
       return Promise.resolve(ok({ kind: "answered", body: longRows(from ?? 0, count ?? 0), base }));
     },
   };
+}
+
+test("a further page goes on behind its last row, however many new rows have come before it", async ({
+  expect,
+}) => {
+  const list = rows(Array.from({ length: 300 }, () => true));
+  const { ids, next } = await page(paged(list, 100), 100);
+  const newer = Array.from({ length: 750 }, (_, n) => ({ id: `new${n}`, isVisible: true }));
+  let at = next;
+  while (at !== undefined) {
+    const more = await page(paged([...newer, ...list], 100), 100, {
+      ...at,
+      link: undefined,
+      after: ids.at(-1),
+    });
+    ids.push(...more.ids);
+    at = more.next;
+  }
+  expect(ids).toEqual(list.map(({ id }) => id));
+});
+
+test("a further page of a list whose rows have grown goes on behind its last row, over however many pages of the origin", async ({
+  expect,
+}) => {
+  const list = rows(Array.from({ length: 1_000 }, () => true));
+  const long = list.map((row) => ({
+    ...resource(row),
+    category: [{ coding: resource(row).category[0]?.coding, text: "n".repeat(13_000) }],
+  }));
+  let spaces = 0;
+  const origin = padded(long, () => spaces);
+  const first = await page(origin, 1_000);
+  expect(first.next).toMatchObject({ link: undefined, after: first.ids.at(-1) });
+  expect(first.ids.length).toBeGreaterThan(600);
+  spaces = 100_000;
+  const ids = [...first.ids];
+  for (let at = first.next; at !== undefined;) {
+    const { ids: some, next } = await page(origin, 1_000, at);
+    ids.push(...some);
+    at = next;
+  }
+  expect(ids).toEqual(list.map(({ id }) => id));
+});
+
+test("a list of long rows is asked for in shorter pages, and each visible row arrives once", async ({
+  expect,
+}) => {
+  const list = rows(Array.from({ length: 50 }, (_, n) => n % 5 === 0));
+  const origin = padded(list.map(resource), () => 1_048_576);
   const ids: string[] = [];
   let at: PagePlace | undefined;
   do {
