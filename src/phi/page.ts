@@ -176,6 +176,10 @@ export class Page {
     return ok(entry.value.mode === "match" ? (textAt(entry.value.resource, "id") ?? "") : undefined);
   }
 
+  countAgain(rows: number): void {
+    if (this.#countsHidden) this.#withheld -= rows;
+  }
+
   holdTo(rows: number): void {
     this.#room = Math.min(this.#room, rows);
   }

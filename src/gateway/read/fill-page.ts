@@ -133,6 +133,7 @@ async function fillFrom<P extends Fillable>(
       const shorter = read.error === pageTooLarge ? shorterPlace(first.ask, asked, size) : undefined;
       if (shorter === undefined) return read;
       longest = Math.floor(rows.matches / 2);
+      page.countAgain?.(rows.unkeyed);
       at = placeAt(shorter, rows.decided ?? at.after, at.seen);
       if (!isEnough(pages, rows.stage === "before" ? 0 : originRowsMin)) continue;
       // Included entries stand behind the rows, and were not read.
@@ -174,7 +175,8 @@ async function fillFrom<P extends Fillable>(
     if (followed.has(link)) return err({ reason: "answer_link_loops" });
     own = link;
     const isGrown = read.value.next === undefined;
-    const after = isBefore ? at.after : isGrown ? rows.decided : undefined;
+    if (isGrown) page.countAgain?.(rows.unkeyed);
+    const after = isBefore || isGrown ? (rows.decided ?? at.after) : undefined;
     at = placeAt(
       lengthened(link, seen, first.ask.query, { room: page.room ?? 0, longest }),
       after,

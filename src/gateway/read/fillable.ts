@@ -38,6 +38,8 @@ export interface Fillable {
   offer(entry: EntryBytes | CutEntry): Result<Offered, DisclosureRefusal>;
   /** Reads entries before they are offered. `part`: the next is offered, or asked for its key. */
   ahead?(part: () => "row" | "key"): AheadReader<CutEntry>;
+  /** So many hidden rows come again. */
+  countAgain?(rows: number): void;
   /** Limits the number of rows. */
   holdTo(rows: number): void;
   /** The rows that have room. Undefined: their number has no limit of its own. */

@@ -29,6 +29,8 @@ export class PageRows {
   last: string | undefined;
   /** Key of the last row that was judged, shown or hidden. The link to the next page is sealed. */
   decided: string | undefined;
+  /** The hidden rows without a key behind {@link decided}: a longer or shorter answer has them again. */
+  unkeyed = 0;
   readonly #page: Fillable;
   readonly #after: string | undefined;
   readonly #isFirst: boolean;
@@ -80,7 +82,7 @@ export class PageRows {
       this.#note(entry);
     }
     if (offered.value !== "no match") this.matches += 1;
-    if (offered.value === "shown") this.last = this.decided = this.#page.last;
+    if (offered.value === "shown") this.#decide((this.last = this.#page.last));
     if (offered.value === "beyond") this.stage = "full";
     return undefined;
   }
@@ -117,7 +119,14 @@ export class PageRows {
 
   #note(entry: EntryBytes | CutEntry): void {
     const key = this.#page.keyOf(entry);
-    if (key.ok && key.value !== undefined && key.value !== "") this.decided = key.value;
+    if (!key.ok || key.value === undefined) return;
+    if (key.value === "") this.unkeyed += 1;
+    else this.#decide(key.value);
+  }
+
+  #decide(key: string | undefined): void {
+    this.decided = key;
+    this.unkeyed = 0;
   }
 
   /**

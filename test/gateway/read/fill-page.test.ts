@@ -518,6 +518,29 @@ test("a further page of a list whose rows have grown goes on behind its last row
   expect(ids).toEqual(list.map(({ id }) => id));
 });
 
+test("a hidden row is counted once, with and without an id, though a longer or a shorter answer has it again", async ({
+  expect,
+}) => {
+  const isNamed = [...Array<boolean>(7).fill(true), false, true, false, false];
+  const list = isNamed.map((named, n) => {
+    const row = resource({ id: `o${n}`, isVisible: n < 6 });
+    const { id: _, ...unnamed } = row;
+    return named ? row : unnamed;
+  });
+  const withheldBy = async (origin: Origin) => {
+    const filled = await fill(origin, list.length);
+    const finished = filled.ok ? filled.value.page.finish(undefined, true) : filled;
+    if (!finished.ok) throw new Error(finished.error.reason);
+    return finished.value.windows.map(({ withheldResources }) => withheldResources);
+  };
+  const entry = list.map((row) => ({ resource: row }));
+  const grown = originOf(() => ({ resourceType: "Bundle", type: "searchset", entry }));
+  expect([await withheldBy(grown), grown.asked.length]).toEqual([[5], 2]);
+  let asked = 0;
+  const shorter = padded(list, () => (asked++ === 0 ? 3_300_000 : 0));
+  expect([await withheldBy(shorter), asked > 2]).toEqual([[5], true]);
+});
+
 test("a list of long rows is asked for in shorter pages, and each visible row arrives once", async ({
   expect,
 }) => {
