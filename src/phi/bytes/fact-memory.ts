@@ -1,5 +1,5 @@
 import type { ByteCutter } from "./cutter.ts";
-import { copyWords, isSameWords, wordsOf } from "./words.ts";
+import { copyWords, isSameWords } from "./words.ts";
 
 /** A fact by its index in the plan. */
 export interface DecidingFact {
@@ -11,34 +11,34 @@ export interface DecidingFact {
 /** In place of a fact's length. */
 const [absent, someObject] = [-1, -2];
 
-const noWords = new DataView(new ArrayBuffer(0));
+// Each answer has some hundred bytes of facts: an array for each of them would be work for the collector.
+const arrayBytes = 16_384;
+let array = new Uint8Array(arrayBytes);
+let used = 0;
 
-/** The room for the facts that the memories of one answer have. What has no room is made anew each time. */
+// What has no room is made anew each time.
+const roomMax = 524_288;
+
+/** The room for the facts that the memories of one answer have, in arrays that the answers of an isolate share. */
 export class MemoryRoom {
-  words: DataView = noWords;
-  #used = 0;
+  #left = roomMax;
 
-  /** The place of so many bytes; undefined: there is no room. */
-  take(length: number): number | undefined {
-    const at = this.#used;
-    const end = at + length;
-    if (end > roomMax) return undefined;
-    this.#used = end;
-    if (end > this.words.byteLength) {
-      const larger = new Uint8Array(Math.min(roomMax, Math.max(roomMin, 2 * end)));
-      if (at > 0) larger.set(new Uint8Array(this.words.buffer));
-      this.words = wordsOf(larger);
+  /** So many bytes, which nothing else writes; undefined: there is no room. */
+  take(length: number): DataView | undefined {
+    if (length > this.#left) return undefined;
+    this.#left -= length;
+    if (used + length > array.length) {
+      array = new Uint8Array(Math.max(arrayBytes, length));
+      used = 0;
     }
-    return at;
+    used += length;
+    return new DataView(array.buffer, used - length, length);
   }
 }
 
-// Most answers have one or two kinds of rows, and a larger array is work for the collector.
-const [roomMin, roomMax] = [1_024, 524_288];
-
-/** A value, with the place of the facts that led to it: the length of each, and its bytes. */
+/** A value, with the facts that led to it: the length of each, and its bytes. */
 interface Remembered<Value> {
-  readonly at: number;
+  readonly words: DataView;
   readonly value: Value;
 }
 
@@ -75,10 +75,9 @@ export class FactMemory<Value> {
     let size = 0;
     for (let each = 0; each < facts.length; each += 1)
       size += wordBytes + Math.max(0, lengthOf(facts[each], cutter));
-    const at = this.#room.take(size);
-    if (at === undefined) return;
-    const { words } = this.#room;
-    let to = at;
+    const words = this.#room.take(size);
+    if (words === undefined) return;
+    let to = 0;
     for (let each = 0; each < facts.length; each += 1) {
       const length = lengthOf(facts[each], cutter);
       words.setInt32(to, length, true);
@@ -87,15 +86,14 @@ export class FactMemory<Value> {
       copyWords(words, to, cutter.scanner.words, startOf(facts[each], cutter), length);
       to += length;
     }
-    this.#last = { at, value };
+    this.#last = { words, value };
     this.#known.set(hash, this.#last);
   }
 
-  #isOfSameFacts({ at }: Remembered<Value>, cutter: ByteCutter): boolean {
+  #isOfSameFacts({ words: own }: Remembered<Value>, cutter: ByteCutter): boolean {
     const facts = this.#facts;
-    const own = this.#room.words;
     const { words } = cutter.scanner;
-    let from = at;
+    let from = 0;
     for (let each = 0; each < facts.length; each += 1) {
       const length = lengthOf(facts[each], cutter);
       if (own.getInt32(from, true) !== length) return false;
