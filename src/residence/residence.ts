@@ -17,6 +17,17 @@ export const stateBytesMax = 32;
 // State, and better than no answer.
 const uses = ["home", undefined, "temp", "billing", "work"];
 
+/** The names of the members that {@link residenceOf} reads of an address, at any depth. */
+export const residenceNames: ReadonlySet<string> = new Set([
+  "use",
+  "type",
+  "period",
+  "start",
+  "end",
+  "country",
+  "state",
+]);
+
 /**
  * The state in which a patient lives at a time, by `Patient.address` (FHIR R4 datatypes §2.24.0.7). The
  * result is the USPS code if a State is named (45 CFR 160.103), {@link outsideUs} if the country is another

@@ -23,8 +23,10 @@ export class FactLayout {
   readonly ofAuthors: readonly DecidingFact[];
   /** The facts that can state the time of a row, in the order in which they decide; -1: no such fact. */
   readonly times: readonly { readonly value: number; readonly sibling: number; readonly isWhole: boolean }[];
-  /** By index: only Consents ask about the fact. */
+  /** True at the index of a fact that only Consents ask about. */
   readonly isAskedAlone: readonly boolean[];
+  /** The index of a Patient's address if the record alone reads the address; otherwise -1. */
+  readonly ofResidence: number;
   /** The paths of `ofConditions`, and of the type, by which conditions are read. */
   readonly conditionPaths: readonly FactPath[];
   /** The names of the members that conditions read, at any depth. */
@@ -73,6 +75,7 @@ export class FactLayout {
     this.isAskedAlone = texts.map(
       (text, index) => asked.has(index) && !deciding.some((each) => each.text === text),
     );
+    this.ofResidence = deciding.some(({ text }) => text === "address") ? -1 : texts.indexOf("address");
     this.conditionPaths = [["resourceType"], ...conditionPaths(type)];
     this.conditionNames = lists.conditionNames(type);
     this.ofConditions = deciding.filter(({ text }) => ofConditions.has(text));

@@ -12,6 +12,7 @@ import type { AskedTimes } from "#policy/consent/asked-facts";
 import { answerTo } from "#policy/consent/row-facts";
 import type { FactLists } from "#policy/facts";
 import type { RowNeeds } from "#policy/row-needs";
+import { residenceNames } from "#residence/residence";
 import { capturedValue } from "./captured-value.ts";
 import type { PartAccess } from "#phi/redact";
 import { noClass, timeClass } from "./date-class.ts";
@@ -517,17 +518,19 @@ export class RowCutter {
   }
 
   #captured(): Facts {
-    const { paths, hasMeta, isAskedAlone } = this.#facts;
+    const { paths, hasMeta, isAskedAlone, ofResidence } = this.#facts;
     const { factStart, factEnd } = cutter;
     const captured: Record<string, Json> = {};
     let meta: Record<string, Json> | undefined;
     const isAsked = (this.#sought?.texts.size ?? 0) > 0;
     for (let index = 0; index < paths.length; index += 1) {
       if ((factEnd[index] ?? 0) === 0 || (!isAsked && isAskedAlone[index] === true)) continue;
-      const [first = "", second] = paths[index] ?? [];
+      const path = paths[index];
+      const second = path?.[1]; // a pattern would ask an iterator for each path
       if (second !== undefined && hasMeta) continue; // it is in the whole `meta`
-      const value = capturedValue(scanner.bytes, factStart[index] ?? 0);
-      if (second === undefined) captured[first] = value;
+      const names = index === ofResidence ? residenceNames : undefined;
+      const value = capturedValue(scanner.bytes, factStart[index] ?? 0, names);
+      if (second === undefined) captured[path?.[0] ?? ""] = value;
       else (meta ??= {})[second] = value;
     }
     if (meta !== undefined) captured["meta"] = meta;

@@ -233,6 +233,26 @@ function readAhead(parts: readonly Uint8Array[], part: "row" | "key") {
   return { keys, texts };
 }
 
+test("an address is read whole where a search decides by it, and by its state alone where none does", () => {
+  const home = { use: "home", city: "Boston", state: "MA", period: { start: "2020" } };
+  for (const [query, kinds] of [
+    ["_count=10", ["match", "match"]],
+    ["address-city=boston&_count=10", ["match", "hidden"]],
+  ] as const) {
+    const grant = decide(policy(rule(["Patient"], ["address"])), `Patient?${query}`);
+    if ("reason" in grant) throw new Error(grant.reason);
+    const residences = new Residences(instant(Date.parse("2026-01-01")));
+    const discloser = new Discloser(grant, { ...bases, name: "main", residences, barrier: new RowBarrier() });
+    const found = [home, { ...home, city: "Salem" }].map((address, index) => {
+      const resource = { resourceType: "Patient", id: `p${index}`, address: [address] };
+      const entry = discloser.entry(utf8(JSON.stringify({ resource, search: { mode: "match" } })), "Patient");
+      return entry.ok ? entry.value.kind : entry.error.reason;
+    });
+    expect(found).toEqual(kinds);
+    expect([residences.of("p0"), residences.of("p1")]).toEqual(["MA", "MA"]);
+  }
+});
+
 test("usual entries are read ahead by the byte engine, what is unusual is left to the plain engine", () => {
   const page = (entries: readonly string[]) =>
     utf8(`{"resourceType":"Bundle","type":"searchset","entry":[${entries.join()}]}`);
