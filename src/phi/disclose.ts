@@ -400,10 +400,10 @@ export class Discloser {
 
   /** {@link needs} of an entry of a searchset. */
   needsOfEntry(read: EntryBytes | CutEntry, type: string): RowNeeds | undefined {
-    if (!isCut(read) && !this.grant.mayNeed()) return undefined;
-    const cut = isCut(read) || this.#engine === "plain" ? read : this.#cutters.ofEntries(type).entry(read);
-    if (cut !== undefined && isCut(cut)) return cut.kind === "waiting" ? cut.needs : undefined;
-    if (isCut(read)) return undefined;
+    if (isCut(read)) return needsOfCut(read); // most entries
+    if (!this.grant.mayNeed()) return undefined;
+    const cut = this.#engine === "plain" ? undefined : this.#cutters.ofEntries(type).entry(read);
+    if (cut !== undefined) return needsOfCut(cut);
     const entry = this.#entryIn(read);
     if (!entry.ok || !("resource" in entry.value)) return undefined;
     const { mode, resource } = entry.value;
@@ -570,6 +570,8 @@ export class Discloser {
     return tally.disclosure(this.grant.withheldPaths, { lastUpdated });
   }
 }
+
+const needsOfCut = (cut: CutEntry) => (cut.kind === "waiting" ? cut.needs : undefined);
 
 /** A match: `hidden` does not leave. */
 export type DisclosedRow = ({ readonly kind: "match" } & Linked) | { readonly kind: "hidden" };
