@@ -405,7 +405,8 @@ function nestedText(path: string): string {
       const code = elementTypes.indexOf(own);
       const short = code < 0 ? own : String.fromCodePoint(65 + code);
       const bound = boundText(`${path}.${name}`);
-      return type === "." ? `${word}(${nestedText(`${path}.${name}`)})` : `${name}:${short}${after}${bound}`;
+      if (type === ".") return `${name}${after}(${nestedText(`${path}.${name}`)})`;
+      return `${name}${code < 0 ? ":" : ""}${short}${after}${bound}`;
     })
     .join(" ");
 }
@@ -440,7 +441,7 @@ ${resourceTypes.map((type) => ` | ${JSON.stringify(type)}`).join("\n")};
 );
 write("elements.gen.ts", {
   r4Elements: [
-    "A line a type: its name, `<Base` (without it DomainResource, or BackboneElement in parentheses; `<` alone: none), then its own elements as `name:type|type`, cardinality `1` `*` `+` (else 0..1), `!` modifier, `=` and the number of a list of `r4Codes` (in base 36) for a required binding. `SimpleQuantity` has no comparator. `.` is a backbone of its own, whose elements follow in parentheses, `#` a content reference, `*` every open type, a capital letter the type at its place in `r4ElementTypes`.",
+    "A line a type: its name, `<Base` (without it DomainResource, or BackboneElement in parentheses; `<` alone: none), then its own elements: the name, a capital letter for the type at its place in `r4ElementTypes`, or `:` and the types as `type|type`, cardinality `1` `*` `+` (else 0..1), `!` modifier, `=` and the number of a list of `r4Codes` (in base 36) for a required binding. `SimpleQuantity` has no comparator. `#` is a content reference, `*` every open type. An element without a type is a backbone of its own, whose elements follow in parentheses.",
     [...tables.keys()]
       .filter((path) => !path.includes("."))
       .sort()

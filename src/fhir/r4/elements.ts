@@ -80,23 +80,16 @@ function readLine(type: string, line: string): void {
         isFirst = false;
       }
       if (namesBase) continue;
-      last = nameOf(word);
-      at.elements.set(last, readElement(at.path, word));
+      const element = readElement(at.path, word);
+      last = element.name;
+      at.elements.set(last, element);
     }
   }
 }
 
-const nameOf = (text: string) => text.slice(0, text.indexOf(":"));
-
 function readElement(parent: string, text: string): R4Element {
-  const {
-    name = "",
-    types = "",
-    cardinality = "",
-    modifier,
-    list,
-  } = /^(?<name>[^:]+):(?<types>.+?)(?<cardinality>[1*+]?)(?<modifier>!?)(?:=(?<list>\w+))?$/u.exec(text)
-    ?.groups ?? {};
+  const [, name = "", types = ".", cardinality = "", modifier, list] =
+    /^(\w+?(?:\[x\])?)(?::?([A-T]|(?<=:).+?))?([1*+]?)(!?)(?:=(\w+))?$/u.exec(text) ?? [];
   const named = typesOf(types);
   return {
     name,
