@@ -21,10 +21,20 @@ export const workerOptions = {
   logLevel: "error",
 } as const satisfies BuildOptions;
 
+const handed = "./workers/gateway/handed-tables.ts";
+
+/** These options for a Worker of its own: the gateway gets tables from `control` (wrangler.toml has the same lines). */
+export const optionsOf = (worker: string): BuildOptions => ({
+  ...workerOptions,
+  ...(worker === "gateway" && {
+    alias: { "#fhir/r4/structure.gen": handed, "#fhir/r4/ties.gen": handed },
+  }),
+});
+
 /** A Worker in one module by esbuild, as wrangler bundles it. */
 export async function bundledWorker(worker: string, settings: { readonly minify: boolean }): Promise<string> {
   const entryPoints = [`workers/${worker}/index.ts`];
-  const { outputFiles } = await build({ ...workerOptions, ...settings, entryPoints, write: false });
+  const { outputFiles } = await build({ ...optionsOf(worker), ...settings, entryPoints, write: false });
   return outputFiles[0]?.text ?? "";
 }
 

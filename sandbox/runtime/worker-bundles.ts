@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { build } from "esbuild";
-import { deployedWorkerText, workerOptions } from "../../scripts/bundle-worker.ts";
+import { deployedWorkerText, optionsOf as buildOptionsOf } from "../../scripts/bundle-worker.ts";
 
 // Set before wrangler is loaded: it would warn that the secrets of wrangler.toml are in no .dev.vars file.
 // They come from the state folder.
@@ -56,7 +56,7 @@ async function bundlesIn(folder: string, builder: Build): Promise<WorkerBundles>
 
 async function readable(name: WorkerName, folder: string): Promise<string> {
   const { metafile } = await build({
-    ...workerOptions,
+    ...buildOptionsOf(name),
     entryPoints: { [name]: `workers/${name}/index.ts` },
     entryNames: "[name]-[hash]",
     outdir: folder,

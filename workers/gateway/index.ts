@@ -64,6 +64,7 @@ import { storedBearers } from "#platform/origins/stored-bearer";
 import { upstream } from "#platform/origins/upstream";
 import { inTime, partInTime, withinBudget } from "#platform/deadlines";
 import { tokenApp } from "#token/app";
+import { keepTables } from "./handed-tables.ts";
 
 export { ClientGuard };
 
@@ -87,7 +88,11 @@ function open(env: GatewayEnv): (request: Request) => Promise<Response> {
   const issuers = issuerDirectory(registry);
   const policyReading = partInTime("registry", env.POLICY_READING);
   const policies = compiledPolicies({
-    granted: async (digest) => (await policyReading.granted(digest)) as PolicyDocument | undefined, // of `grantedPolicy`
+    granted: async (digest) => {
+      const [granted, tables] = await Promise.all([policyReading.granted(digest), policyReading.tables()]);
+      keepTables(tables);
+      return granted as PolicyDocument | undefined; // of `grantedPolicy`
+    },
   });
   const consents = new IsolateConsents(env.CONSENT_DESK, clock);
   const applyDeltas = applyRevocationDeltas(registry, { client: clients, origin: origins, issuer: issuers });

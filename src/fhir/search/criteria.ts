@@ -1,6 +1,6 @@
 import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "#fhir/json/json";
 import { isPrimitive, typesAt } from "#fhir/r4/elements";
-import { impliedSystems } from "#fhir/r4/implied-systems";
+import { impliedSystems } from "./implied-systems.ts";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
 import { workOn } from "#fhir/json/facts";
 import { workOf, type RowWork } from "./row-work.ts";

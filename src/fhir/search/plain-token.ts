@@ -1,4 +1,4 @@
-import { impliedSystems } from "#fhir/r4/implied-systems";
+import { impliedSystems } from "./implied-systems.ts";
 
 /** The code systems of the plain codes at the paths of a parameter. Undefined: R4 does not define one of them. */
 export function systemsOfCodes(

@@ -1,8 +1,15 @@
 import { r4HtmlAttributes, r4HtmlElements } from "#fhir/r4/structure.gen";
 
-const elements: ReadonlySet<string> = new Set(r4HtmlElements.split(" "));
-// `xml:lang` is XML's name for `lang`, and HL7's own examples have it.
-const attributes: ReadonlySet<string> = new Set([...r4HtmlAttributes.split(" "), "xmlns", "xml:lang"]);
+let allowed: ReadonlySet<string> | undefined; // settled by the first narrative
+
+/** `<a` for an element, `href` for an attribute. `xml:lang` is XML's name for `lang`, and HL7's own examples have it. */
+const isAllowed = (name: string): boolean =>
+  (allowed ??= new Set([
+    ...r4HtmlElements.split(" ").map((element) => `<${element}`),
+    ...r4HtmlAttributes.split(" "),
+    "xmlns",
+    "xml:lang",
+  ])).has(name);
 const links: ReadonlySet<string> = new Set(["href", "src", "cite", "longdesc"]);
 
 /**
@@ -44,7 +51,7 @@ function endOfTag(text: string, at: number, open: string[]): number | undefined 
   const close = matchAt(closing, text, at);
   if (close !== null) return open.pop() === close.groups?.["name"] ? closing.lastIndex : undefined;
   const name = matchAt(opening, text, at)?.groups?.["name"];
-  if (name === undefined || !elements.has(name)) return undefined;
+  if (name === undefined || !isAllowed(`<${name}`)) return undefined;
   let end = opening.lastIndex;
   const seen = new Set<string>();
   for (let found = matchAt(attribute, text, end); found !== null; found = matchAt(attribute, text, end)) {
@@ -70,7 +77,7 @@ const image = /^data:\s*image\/(?:png|jpe?g|gif|webp);/iu;
 const ownImage = /url\(\s*data:\s*image\/(?:png|jpe?g|gif|webp);base64,[A-Za-z0-9+/=\s]*\)/giu;
 
 function isHarmless(element: string, name: string, written: string): boolean {
-  if (!attributes.has(name) || !isCharacterData(written)) return false;
+  if (!isAllowed(name) || !isCharacterData(written)) return false;
   const value = decoded(written);
   if (name === "xmlns") return value === "http://www.w3.org/1999/xhtml";
   // CSS comments and escapes may spell these words in a form that this check does not see.

@@ -1,12 +1,22 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
+import * as structure from "#fhir/r4/structure.gen";
+import { r4Ties } from "#fhir/r4/ties.gen";
 import { policyDigest, readPublishedPolicy, type PolicyDocument } from "#policy/document";
 import { askRegistry, policyTable, rowsWhere } from "./read-table.ts";
 
-/** The published policies, for the gateway, which neither reads their rows nor checks their documents (ADR 116). */
+/**
+ * The published policies, for the gateway, which neither reads their rows nor checks their documents, and tables
+ * of R4 that its bundle does not have (ADR 116).
+ */
 export class PolicyReading extends WorkerEntrypoint<{ readonly REGISTRY: D1Database }> {
   /** A {@link PolicyDocument}. The types of RPC do not end for that type, since an example holds any JSON. */
   async granted(digest: string): Promise<object | undefined> {
     return await grantedPolicy(this.env.REGISTRY, digest);
+  }
+
+  /** The tables by which bodies are judged. R4 4.0.1 does not change: each version has the same. */
+  tables(): typeof structure & { readonly r4Ties: typeof r4Ties } {
+    return { ...structure, r4Ties };
   }
 }
 

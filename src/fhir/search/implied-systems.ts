@@ -1,5 +1,5 @@
-import { elementsOf } from "./elements.ts";
-import { r4Codes, r4CodeSystems } from "./structure.gen.ts";
+import { elementsOf } from "#fhir/r4/elements";
+import { r4Codes, r4CodeSystems } from "#fhir/r4/structure.gen";
 
 /**
  * The code systems of a plain code or a boolean, which no row states: a search may name them (FHIR R4 §3.1.1.4.10).
