@@ -8,6 +8,7 @@ const points: readonly (readonly [string, readonly number[]])[] = [
   ["order 1, otherwise spelled", [1, ...zeros(30), 0x80]],
   ["order 2", [0xec, ...Array.from({ length: 30 }, () => 0xff), 0x7f]],
   ["order 4", zeros(32)],
+  ["order 4, otherwise spelled", [0xed, ...Array.from({ length: 31 }, () => 0xff)]],
   ["order 8", [...Buffer.from("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05", "hex")]],
 ];
 
