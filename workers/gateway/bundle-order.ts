@@ -1,18 +1,15 @@
 // The order of modules in the bundle is the order of their first import. gzip finds only what repeats within
 // 32 KiB, so the tables, which share the names of FHIR, stand together, and the libraries after them. The order below
-// them was found by trial against gzip's size: it saved 2.1 KiB on 1 December 2026. No module needs it.
+// them was found by trial against gzip's size: it saves 3 KiB on 2 December 2026. No module needs it.
 import "#fhir/r4/search.gen";
 import "#fhir/r4/compartment.gen";
 import "#fhir/r4/elements.gen";
-import "#fhir/r4/ties.gen";
 import "#policy/view/invariants";
-import "#fhir/r4/structure.gen";
 import "#entrypoint/client-refusals";
 import "structured-headers";
 import "#policy/sensitivity/sensitivity.gen";
 import "#phi/origin-patterns";
 import "#policy/sensitivity/referred-labels";
-import "#fhir/r4/purpose-of-use.gen";
 import "#fhir/validate/primitive";
 import "#fhir/search/parameters";
 import "#fhir/search/value";
@@ -23,29 +20,14 @@ import "#policy/consent/data-period";
 import "#fhir/route";
 import "#phi/row-views";
 import "#phi/part2";
-import "#phi/bytes/fact-layout";
 import "#phi/row-cutters";
 import "#gateway/read/list-everything";
 import "#gateway/origin/united-patients";
 import "#fhir/json/patch";
 import "#fhir/json/row-facts";
-import "#policy/row-access";
-import "#gateway/change/ways";
-import "#policy/consent/read-consent";
-import "#fhir/r4/summary.gen";
-import "#fhir/batch";
 import "#gateway/change/plan/write-plan";
-import "#identity/scopes";
-import "#fhir/r4/compartment-tables";
-import "#gateway/change/change-set";
-import "#phi/bytes/captured-value";
-import "#platform/origins/pieces";
-import "#fhir/validate/xhtml";
 import "#gateway/record/ledger-queue";
 import "#platform/origins/breaker";
-import "#phi/additional-patients";
-import "#platform/deadlines";
 import "#gateway/record/on-record";
-import "#gateway/read/stored-content";
 import "#platform/origins/upstream";
 import "#policy/capabilities";
