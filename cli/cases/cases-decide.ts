@@ -1,6 +1,9 @@
+import { createHash } from "node:crypto";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { denialGrounds, dueDays, type DenialGround } from "#registry/case-document";
+import { denialGrounds, type DenialGround } from "#registry/case-document";
+import { dueDays } from "#registry/cases/case-days";
+import { letterFacts, letterFrom, letterParts, type LetterFacts } from "#registry/cases/case-letter";
 import { Misuse, UnusableFile } from "../misuse.ts";
 import {
   postAsOperator,
@@ -12,7 +15,6 @@ import {
 import { complain, giveResult, say } from "../output.ts";
 import { writePrivateFile } from "../private-file.ts";
 import { caseNamed } from "./cases-list.ts";
-import { basisText, letterDigest, letterFrom, letterParts, type LetterFacts } from "./letter.ts";
 
 const letterOptions = {
   ...posterOptions,
@@ -33,9 +35,10 @@ export async function casesExtend(args: readonly string[]): Promise<number> {
   return await withFault(async () => {
     const poster = posterOf(values);
     const { receivedAt } = await caseNamed(poster, id);
-    const facts = { reason: textOf(reason), due: dueDays(receivedAt, true).act };
-    const text = letterOf(template, "extension", { ...commonFacts(id, receivedAt), ...facts });
-    return await sendWithLetter(poster, "extend", { case: id }, letter, text, `extended to ${facts.due}`);
+    const facts = letterFacts("extension", { id, receivedAt, now: Date.now() }, textOf(reason), []);
+    const text = letterOf(template, "extension", facts);
+    const done = `extended to ${dueDays(receivedAt, true).act}`;
+    return await sendWithLetter(poster, "extend", { case: id }, letter, text, done);
   });
 }
 
@@ -64,8 +67,9 @@ export async function casesDeny(args: readonly string[]): Promise<number> {
   return await withFault(async () => {
     const poster = posterOf(values);
     const { receivedAt } = await caseNamed(poster, id);
-    const basis = basisText(grounds, explanation === undefined ? "" : textOf(explanation));
-    const text = letterOf(template, "denial", { ...commonFacts(id, receivedAt), basis });
+    const words = explanation === undefined ? "" : textOf(explanation);
+    const facts = letterFacts("denial", { id, receivedAt, now: Date.now() }, words, grounds);
+    const text = letterOf(template, "denial", facts);
     const document = { case: id, grounds, partly };
     return await sendWithLetter(poster, "deny", document, letter, text, partly ? "denied in part" : "denied");
   });
@@ -192,12 +196,6 @@ async function withFault(act: () => Promise<number>): Promise<number> {
 
 const textOf = (file: string): string => readFileSync(file, "utf8").trim();
 
-const commonFacts = (id: string, receivedAt: number): LetterFacts => ({
-  case: id,
-  received: new Date(receivedAt).toISOString().slice(0, 10),
-  today: new Date().toISOString().slice(0, 10),
-});
-
 function letterOf(template: string, kind: keyof typeof letterParts, facts: LetterFacts): string {
   const text = readFileSync(template, "utf8");
   try {
@@ -218,7 +216,7 @@ async function sendWithLetter(
 ): Promise<number> {
   if (existsSync(file)) throw new UnusableFile(`${file} exists: name a new file for the letter`);
   writePrivateFile(file, text);
-  const letter = letterDigest(text);
+  const letter = createHash("sha256").update(text).digest("hex");
   const reply = await postAsOperator(poster, `api/cases/${step}`, JSON.stringify({ ...document, letter }));
   if (reply.status !== 200) {
     rmSync(file, { force: true });

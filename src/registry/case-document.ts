@@ -1,5 +1,4 @@
 import * as z from "zod";
-import { dayMilliseconds, type Instant } from "#kernel/clock";
 
 const caseId = z.string().regex(/^[0-9a-f]{32}$/u);
 /** The SHA-256 of a letter: the letter itself stays with the entity. */
@@ -23,6 +22,45 @@ export const caseListing = z.strictObject({
   case: caseId.optional(),
   after: caseId.optional(),
 });
+
+const moment = z.int().nullable();
+const word = z.string().nullable();
+
+/** A case as the operators' API lists it: ids, times in ms since 1970, and SHA-256 of letters. `due`: a day in UTC. */
+export const listedCase = z.object({
+  id: z.string(),
+  receivedAt: z.int(),
+  due: z.string(),
+  requestId: z.string(),
+  client: z.string(),
+  origin: z.string(),
+  patient: z.string(),
+  resource: word,
+  extendedAt: moment,
+  extendedBy: word,
+  extensionLetter: word,
+  amendedAt: moment,
+  amendedBy: word,
+  amendedRequest: word,
+  decidedAt: moment,
+  decidedBy: word,
+  decision: z.enum(["accepted", "denied", "partly-denied"]).nullable(),
+  reasons: z.array(z.enum(denialGrounds)).nullable(),
+  denialLetter: word,
+  disputed: z.array(z.string()).nullable(),
+  statedAt: moment,
+  statedBy: word,
+  statement: z
+    .object({
+      kind: z.string(),
+      rows: z.array(z.string()),
+      elements: z.array(z.string()).optional(),
+      summary: z.string().optional(),
+      messages: z.array(z.object({ role: z.string(), reference: z.string() })),
+    })
+    .nullable(),
+});
+export type ListedCase = z.infer<typeof listedCase>;
 
 /** The single extension of a case, by a letter with the reason and the date (164.526(b)(2)(ii)). */
 export const caseExtension = z.strictObject({ case: caseId, letter });
@@ -86,23 +124,6 @@ export const caseUnstatement = z.strictObject({
   case: caseId,
   why: z.string().trim().min(1).max(1_000).meta({ description: "The reason, for the record." }),
 });
-
-// 164.526(b)(2): days after the receipt, and the single extension.
-const [daysToAct, daysOfExtension] = [60, 30];
-
-/** The last calendar day on which the entity may act on a request, in UTC, and the last day to extend the time. */
-export function dueDays(
-  receivedAt: number,
-  isExtended: boolean,
-): { readonly act: string; readonly extend: string } {
-  const day = Math.floor(receivedAt / dayMilliseconds);
-  const dateOf = (days: number) => new Date((day + days) * dayMilliseconds).toISOString().slice(0, 10);
-  const extend = dateOf(daysToAct);
-  return { extend, act: isExtended ? dateOf(daysToAct + daysOfExtension) : extend };
-}
-
-/** True after the end of a calendar day. */
-export const isOver = (day: string, at: Instant): boolean => at >= Date.parse(day) + dayMilliseconds;
 
 /**
  * Why a document about cases is refused: the name of its first bad field; or the case is not open, was extended

@@ -8,47 +8,12 @@ import {
   caseListing,
   caseStatement,
   caseUnstatement,
-  denialGrounds,
+  listedCase,
   type CaseProblem,
 } from "#registry/case-document";
 import { rejectedAt, type Verb } from "#admin/administer";
 import type { CaseTasks } from "#admin/ports";
 
-const moment = z.int().nullable();
-const word = z.string().nullable();
-const caseForm = z.object({
-  id: z.string(),
-  receivedAt: z.int(),
-  due: z.string(),
-  requestId: z.string(),
-  client: z.string(),
-  origin: z.string(),
-  patient: z.string(),
-  resource: word,
-  extendedAt: moment,
-  extendedBy: word,
-  extensionLetter: word,
-  amendedAt: moment,
-  amendedBy: word,
-  amendedRequest: word,
-  decidedAt: moment,
-  decidedBy: word,
-  decision: z.enum(["accepted", "denied", "partly-denied"]).nullable(),
-  reasons: z.array(z.enum(denialGrounds)).nullable(),
-  denialLetter: word,
-  disputed: z.array(z.string()).nullable(),
-  statedAt: moment,
-  statedBy: word,
-  statement: z
-    .object({
-      kind: z.string(),
-      rows: z.array(z.string()),
-      elements: z.array(z.string()).optional(),
-      summary: z.string().optional(),
-      messages: z.array(z.object({ role: z.string(), reference: z.string() })),
-    })
-    .nullable(),
-});
 const officers = { method: "POST", roles: ["privacy-officer"] } as const;
 
 /** Lists the requests for amendments, for an operator with the role `privacy-officer`. */
@@ -57,7 +22,7 @@ export const listCasesVerb = (cases: CaseTasks): Verb => ({
   interaction: "list-cases",
   does: "The open cases of requests for amendments, the decided cases, all, or the case with the id `case`: the oldest first, 500 on a page. Send the id of a page's last case as `after` to get the next page.",
   document: caseListing,
-  answer: z.object({ cases: z.array(caseForm) }),
+  answer: z.object({ cases: z.array(listedCase) }),
   path: "api/cases",
   changes: "nothing",
   async act({ document }) {

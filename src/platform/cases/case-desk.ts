@@ -12,10 +12,9 @@ import {
   caseListing,
   caseStatement,
   caseUnstatement,
-  dueDays,
-  isOver,
   type CaseProblem,
 } from "#registry/case-document";
+import { dueDays, isOver } from "#registry/cases/case-days";
 import {
   changeCase,
   confirmCase,

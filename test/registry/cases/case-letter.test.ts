@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "vitest";
-import { basisText, letterFrom, letterParts } from "../../cli/cases/letter.ts";
 import { denialGrounds } from "#registry/case-document";
+import { basisText, letterFrom, letterParts } from "#registry/cases/case-letter";
 
-const example = readFileSync(join(import.meta.dirname, "../../examples/letters/denial.txt"), "utf8");
+const example = readFileSync(join(import.meta.dirname, "../../../examples/letters/denial.txt"), "utf8");
 const template = example.replaceAll(/\[[^\]]*\]/gu, "Records Office");
 const facts = { today: "2026-12-02", received: "2026-11-02", case: "a", basis: "It is right." };
 const written = (text: string) => letterFrom(text, letterParts.denial, facts);

@@ -1,5 +1,5 @@
-import { createHash } from "node:crypto";
 import type { DenialGround } from "#registry/case-document";
+import { dueDays } from "./case-days.ts";
 
 /** The basis of a denial in plain words, by its ground (45 CFR 164.526(a)(2)). */
 const basisOf: Readonly<Record<DenialGround, string>> = {
@@ -44,6 +44,20 @@ export const letterParts = {
 /** The facts that a template may name in braces. */
 export type LetterFacts = Readonly<Record<string, string>>;
 
+/** The facts of each letter: `receivedAt` and `now` are ms since 1970, `words` are the reason or the explanation. */
+export function letterFacts(
+  kind: keyof typeof letterParts,
+  { id, receivedAt, now }: { readonly id: string; readonly receivedAt: number; readonly now: number },
+  words: string,
+  grounds: readonly DenialGround[],
+): LetterFacts {
+  const dayOf = (at: number) => new Date(at).toISOString().slice(0, 10);
+  const common = { case: id, received: dayOf(receivedAt), today: dayOf(now) };
+  return kind === "denial"
+    ? { ...common, basis: basisText(grounds, words) }
+    : { ...common, reason: words, due: dueDays(receivedAt, true).act };
+}
+
 export const basisText = (grounds: readonly DenialGround[], explanation: string): string =>
   [...grounds.map((ground) => basisOf[ground]), explanation].filter((text) => text !== "").join("\n\n");
 
@@ -67,5 +81,3 @@ export function letterFrom(template: string, parts: readonly LetterPart[], facts
     return fact;
   });
 }
-
-export const letterDigest = (letter: string): string => createHash("sha256").update(letter).digest("hex");

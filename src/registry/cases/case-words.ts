@@ -1,0 +1,47 @@
+import type { Instant } from "#kernel/clock";
+import type { ListedCase } from "#registry/case-document";
+import { isOver } from "./case-days.ts";
+
+/** What becomes of a case, in words. `now` is in ms since 1970. */
+export function caseState(
+  { decision, amendedAt, extendedAt, resource, due }: ListedCase,
+  now: Instant,
+): string {
+  if (decision !== null) return decision;
+  const late = isOver(due, now) ? ", late" : "";
+  const words = amendedAt === null ? (extendedAt === null ? "open" : "open, extended") : "open, amended";
+  return `${words}${resource === null ? ", unconfirmed" : ""}${late}`;
+}
+
+/** Where the request of a case is stored. */
+export const requestOfCase = ({ origin, resource }: ListedCase): string =>
+  `${origin}/${resource ?? "(the server did not say where)"}`;
+
+/** A step of a case, with its time in ms since 1970; undefined: the step is not done. */
+export interface CaseStep {
+  readonly at: number | undefined;
+  readonly says: string;
+}
+
+/** The steps of a case in words, in their order. */
+export function caseSteps(each: ListedCase): readonly CaseStep[] {
+  const step = (at: number | null, says: string): readonly CaseStep[] => (at === null ? [] : [{ at, says }]);
+  const { statement, statedAt } = each;
+  return [
+    ...step(each.receivedAt, `received from ${each.client}, request ${each.requestId}`),
+    ...step(each.extendedAt, `extended by ${each.extendedBy ?? ""}, letter ${each.extensionLetter ?? ""}`),
+    ...step(each.amendedAt, `amended by ${each.amendedBy ?? ""}, request ${each.amendedRequest ?? ""}`),
+    ...step(
+      each.decidedAt,
+      `${each.decision ?? ""} by ${each.decidedBy ?? ""}` +
+        (each.reasons === null ? "" : `: ${each.reasons.join(", ")}, letter ${each.denialLetter ?? ""}`),
+    ),
+    ...(statedAt === null && statement !== null
+      ? [{ at: undefined, says: "a statement is unfinished" }]
+      : []),
+    ...step(
+      statedAt,
+      `${statement?.kind ?? ""} by ${each.statedBy ?? ""} follows ${statement?.rows.join(", ") ?? ""}`,
+    ),
+  ];
+}
