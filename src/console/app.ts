@@ -6,6 +6,7 @@ import { dataHeaders, htmlAnswer, pageHeaders, redirectAnswer } from "./answers.
 import { liveAnswer } from "./live.tsx";
 import { lookNow } from "./now.ts";
 import { addApprovals } from "./operations/approvals.ts";
+import { addCases } from "./operations/cases.ts";
 import { addChanges } from "./operations/changes.ts";
 import { addDenials } from "./operations/denials.ts";
 import { addEvents } from "./operations/events.ts";
@@ -45,7 +46,15 @@ export function addConsole(app: Hono, ports: ConsolePorts): void {
     return liveAnswer(request, dataHeaders(id), ports, rates, linksFor(operator), isAllowed);
   });
   pages.answerAnyone("/console/", async (_, id) => redirectAnswer("/console", pageHeaders(id, places)));
-  for (const add of [addRegistryPages, addDenials, addChanges, addApprovals, addEvents, addReadingPages])
+  for (const add of [
+    addRegistryPages,
+    addDenials,
+    addChanges,
+    addApprovals,
+    addEvents,
+    addCases,
+    addReadingPages,
+  ])
     add(ports, pages);
   // Without a session: the browser leaves a Strict cookie out of the issuer's redirect.
   app.get("/console/patients/return", () =>

@@ -25,6 +25,7 @@ export const consolePages = {
     roles: [...registryReaders, "revoker", "privacy-officer"],
   },
   events: { path: "/console/events", name: texts.nav.events, roles: ["privacy-officer"] },
+  cases: { path: "/console/cases", name: texts.nav.cases, roles: ["privacy-officer"] },
   why: { path: "/console/why", name: texts.nav.why, roles },
 } as const satisfies Readonly<Record<string, ConsolePage>>;
 

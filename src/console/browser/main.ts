@@ -1,3 +1,4 @@
+import { offerLetter } from "./case-letter.ts";
 import { offerCheck } from "./check-ledger.ts";
 import { offerBreach } from "./find-breach.ts";
 import { followLive } from "./live.ts";
@@ -11,6 +12,7 @@ const sections: Readonly<Record<string, (section: PageElement) => void>> = {
   "data-check": offerCheck,
   "data-patients": offerPatients,
   "data-return": carryAnswer,
+  "data-letter": offerLetter,
   "data-why": offerWhy,
   "data-events": offerEvents,
   "data-breach": offerBreach,

@@ -1,0 +1,274 @@
+import type { Child, PropsWithChildren } from "hono/jsx";
+import { texts } from "#console/texts";
+import { momentText, untilText } from "#console/words";
+import { dayMilliseconds, type Instant } from "#kernel/clock";
+import { casesPageMax, denialGrounds, type ListedCase } from "#registry/case-document";
+import { caseState, caseSteps, requestOfCase } from "#registry/cases/case-words";
+import { Field, FactList, Hidden, LinkLine, NoScript } from "./parts.tsx";
+import { Badge, Table } from "./shell.tsx";
+
+const { cases: words } = texts;
+
+export type CaseStepName = keyof typeof words.steps;
+
+interface CasesPageProps {
+  readonly cases: readonly ListedCase[];
+  readonly state: string;
+  readonly now: Instant;
+}
+
+/** The requests for amendments, the nearest last day first. */
+export function CasesPage({ cases, state, now }: CasesPageProps) {
+  const last = cases.at(-1);
+  return (
+    <>
+      <h1>{words.title}</h1>
+      <p>{words.intro}</p>
+      <nav class="links" aria-label={words.show}>
+        {Object.entries(words.shown).map(([name, text]) => (
+          <>
+            <a href={`/console/cases?state=${name}`} aria-current={name === state ? "page" : undefined}>
+              {text}
+            </a>{" "}
+          </>
+        ))}
+      </nav>
+      <Table
+        caption={words.title}
+        heads={[words.id, words.received, words.due, words.patient, words.request, words.state]}
+        rows={cases
+          .toSorted((one, other) => one.due.localeCompare(other.due))
+          .map((each) => [
+            <a href={`/console/cases/${each.id}`}>
+              <code>{each.id}</code>
+            </a>,
+            <time>{momentText(each.receivedAt)}</time>,
+            <Due found={each} now={now} />,
+            `${each.origin}/${each.patient}`,
+            requestOfCase(each),
+            caseState(each, now),
+          ])}
+        none={words.none}
+      />
+      {last === undefined || cases.length < casesPageMax ? undefined : (
+        <LinkLine href={`/console/cases?state=${state}&after=${last.id}`}>{words.later}</LinkLine>
+      )}
+    </>
+  );
+}
+
+/** The last day, which counts whole, with the days until it while the case is open. */
+function Due({ found: { due, decision }, now }: { readonly found: ListedCase; readonly now: Instant }) {
+  const end = Date.parse(due) + dayMilliseconds - 1;
+  const tone = end <= now ? "bad" : end - now < 14 * dayMilliseconds ? "warn" : "still";
+  return (
+    <span>
+      <time>{due}</time> {decision === null ? <Badge tone={tone}>{untilText(end, now)}</Badge> : undefined}
+    </span>
+  );
+}
+
+interface CasePageProps {
+  readonly found: ListedCase;
+  readonly now: Instant;
+  readonly formToken: string;
+  /** What a step has done, or why it was refused. */
+  readonly outcome: Child;
+}
+
+/** A case with its history, and the steps that its state permits: the verb of each step decides. */
+export function CasePage({ found, now, formToken, outcome }: CasePageProps) {
+  const { origin, patient, disputed, statement } = found;
+  const about = { found, formToken };
+  return (
+    <>
+      <LinkLine href="/console/cases">{words.title}</LinkLine>
+      <h1>{words.case(found.id)}</h1>
+      {outcome}
+      <FactList
+        rows={[
+          [words.state, caseState(found, now)],
+          [words.due, <Due found={found} now={now} />],
+          [words.patient, `${origin}/${patient}`],
+          [words.request, requestOfCase(found)],
+          [words.disputed, (disputed ?? []).join(", ") || texts.none],
+          ...(statement === null
+            ? []
+            : ([
+                [
+                  words.follows,
+                  statement.messages.map(({ role, reference }) => `${role}: ${reference}`).join(", "),
+                ],
+                [words.members, statement.elements?.join(", ") ?? texts.none],
+                [words.summary, statement.summary ?? texts.none],
+              ] as const)),
+        ]}
+      />
+      <h2>{words.history}</h2>
+      <Table
+        caption={words.history}
+        heads={[texts.records.when, words.what]}
+        rows={caseSteps(found).map(({ at, says }) => [
+          at === undefined ? words.noTime : <time>{momentText(at)}</time>,
+          says,
+        ])}
+      />
+      <div class="columns">
+        {found.decision === null ? <OpenSteps {...about} /> : undefined}
+        {found.denialLetter === null ? undefined : <StatementStep {...about} />}
+      </div>
+    </>
+  );
+}
+
+interface About {
+  readonly found: ListedCase;
+  readonly formToken: string;
+}
+
+function OpenSteps({ found, formToken }: About) {
+  const about = { found, formToken };
+  return (
+    <>
+      {found.resource === null ? (
+        <>
+          <StepCard {...about} step="confirm">
+            <Field
+              id="request"
+              name="request"
+              label={words.requestAt}
+              required
+              size={40}
+              placeholder={words.address}
+            />
+          </StepCard>
+          <StepCard {...about} step="void" />
+        </>
+      ) : undefined}
+      <StepCard {...about} step="accept" />
+      <LetterCard {...about} step="deny" kind="denial">
+        <fieldset>
+          <legend>{words.groundsTitle}</legend>
+          {denialGrounds.map((ground) => (
+            <Choice name="ground" value={ground}>
+              {words.grounds[ground]}
+            </Choice>
+          ))}
+        </fieldset>
+        <Choice name="partly" value="true">
+          {words.partly}
+        </Choice>
+        <Words id="explanation" label={words.explanation} />
+      </LetterCard>
+      {found.extendedAt === null ? (
+        <LetterCard {...about} step="extend" kind="extension">
+          <Words id="reason" label={words.reason} />
+        </LetterCard>
+      ) : undefined}
+    </>
+  );
+}
+
+function StatementStep({ found, formToken }: About) {
+  const about = { found, formToken };
+  if (found.statement !== null)
+    return (
+      <StepCard {...about} step="unstate">
+        <Field id="why" name="why" label={words.why} required maxlength={1_000} size={60} />
+      </StepCard>
+    );
+  return (
+    <StepCard {...about} step="state">
+      {Object.entries(words.messages).map(([name, label]) => (
+        <Field id={name} name={name} label={label} size={40} placeholder={words.address} />
+      ))}
+      <label for="rows">{words.rows}</label>
+      <textarea id="rows" name="rows" rows={3} spellcheck={false}>
+        {(found.disputed ?? []).join("\n")}
+      </textarea>
+      <label for="elements">{words.elements}</label>
+      <textarea id="elements" name="elements" rows={2} spellcheck={false}></textarea>
+      <Field id="summary" name="summary" label={words.summaryField} maxlength={1_000} size={60} />
+    </StepCard>
+  );
+}
+
+type StepProps = PropsWithChildren<About & { readonly step: CaseStepName }>;
+
+function StepCard({ found, formToken, step, children }: StepProps) {
+  const { title, says, button } = words.steps[step];
+  return (
+    <form class="card" method="post" action={`/console/cases/${step}`} aria-labelledby={`step-${step}`}>
+      <h2 id={`step-${step}`}>{title}</h2>
+      <p class="note">{says}</p>
+      <Hidden formToken={formToken} fields={{ case: found.id }} />
+      {children}
+      <p>
+        <button class="quiet">{button}</button>
+      </p>
+    </form>
+  );
+}
+
+/** A step with a letter, which the script makes from the fields without a name: these fields are not sent. */
+function LetterCard({ kind, children, ...about }: StepProps & { readonly kind: "denial" | "extension" }) {
+  const { title, says, button } = words.steps[about.step];
+  const { id, receivedAt } = about.found;
+  const name = `step-${about.step}`;
+  return (
+    <form
+      class="card"
+      method="post"
+      action={`/console/cases/${about.step}`}
+      aria-labelledby={name}
+      data-letter={kind}
+      data-case={id}
+      data-received={receivedAt}
+    >
+      <h2 id={name}>{title}</h2>
+      <p class="note">{says}</p>
+      <Hidden formToken={about.formToken} fields={{ case: id, letter: "" }} />
+      {children}
+      <Field
+        id={`${name}-template`}
+        label={words.template}
+        type="file"
+        accept=".txt,text/plain"
+        data-template
+      />
+      <p class="note">{words.onMachine}</p>
+      <NoScript>{words.noScript}</NoScript>
+      <p>
+        <button type="button" class="quiet" data-make disabled>
+          {words.make}
+        </button>
+      </p>
+      <p role="status" data-banner></p>
+      <pre tabindex={0} aria-label={words.letter} data-preview hidden></pre>
+      <p>
+        <button class="danger" data-step disabled>
+          {button}
+        </button>
+      </p>
+    </form>
+  );
+}
+
+const Words = ({ id, label }: { readonly id: string; readonly label: string }) => (
+  <>
+    <label for={id}>{label}</label>
+    <textarea id={id} rows={4} data-words></textarea>
+  </>
+);
+
+const Choice = ({
+  name,
+  value,
+  children,
+}: PropsWithChildren<{ readonly name: string; readonly value: string }>) => (
+  <p>
+    <label class="choice">
+      <input type="checkbox" name={name} value={value} /> {children}
+    </label>
+  </p>
+);
