@@ -32,6 +32,8 @@ const communication = (more: object = {}) => ({
   payload: [{ contentReference: to("Observation/smoking") }],
   ...more,
 });
+const disagreement = (more: object = {}) =>
+  communication({ category: [coded("CommunicationTypes", "medRecCxDenialDisagree")], ...more });
 const task = (request: string, more: object = {}) => ({
   resourceType: "Task",
   status: "ready",
@@ -293,9 +295,14 @@ test("a patient asks about the own record, in the own name, and sends no other m
       "app",
       communication({ sender: to("Practitioner/smith") }),
     ),
-    "a statement of disagreement": await write(
+    "a statement about another's record": await write("app", disagreement({ subject: to("Patient/bela") })),
+    "a statement in the name of the practitioner": await write(
       "app",
-      communication({ category: [coded("CommunicationTypes", "medRecCxDenialDisagree")] }),
+      disagreement({ sender: to("Practitioner/smith") }),
+    ),
+    "a message of the practitioner": await write(
+      "app",
+      communication({ category: [coded("CommunicationTypes", "instruction")] }),
     ),
     "a request that is a statement too": await write(
       "app",
@@ -309,7 +316,9 @@ test("a patient asks about the own record, in the own name, and sends no other m
     ["another's record", 403],
     ["nobody's record", 422],
     ["in the name of the practitioner", 422],
-    ["a statement of disagreement", 403],
+    ["a statement about another's record", 403],
+    ["a statement in the name of the practitioner", 422],
+    ["a message of the practitioner", 403],
     ["a request that is a statement too", 422],
     ["a task", 403],
   ]);
@@ -547,12 +556,9 @@ test("a statement follows each later disclosure of the disputed row, and of no o
   const belasBefore = await ofBela();
   const { stated: before } = byStatement((await ask("partner", "Observation/smoking")).text);
   expect(before).toEqual([]);
-  const message = placeOf(
-    await write(
-      "clinic",
-      communication({ category: [coded("CommunicationTypes", "medRecCxDenialDisagree")] }),
-    ),
-  );
+  const cases = await listed("--all");
+  const message = placeOf(await write("app", disagreement()));
+  expect(await listed("--all"), "a statement is no request").toEqual(cases);
   const summary = join(files, "summary.txt");
   const state = (...more: readonly string[]) => run("state", id, "--statement", message, ...more);
   writeFileSync(summary, "<script>alert(1)</script>");

@@ -79,7 +79,7 @@ const requestEffect = (paths: RequestPaths): TypeEffect => {
     // individual's own record, and no other sender.
     beforePlan: async (body, { access }, origin) => {
       const row = readObject(utf8(body));
-      if (row === undefined || !isCoded(row)) return ok(undefined);
+      if (row === undefined || !codings(row).some(isOfGuide)) return ok(undefined);
       const base = await basesOf(origin);
       const isOwn = access.scopes.every(({ context }) => context === "patient");
       const kinds = isOwn ? codings(row) : codings(row).filter(isOfGuide);
