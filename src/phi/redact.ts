@@ -425,10 +425,10 @@ class Redaction {
    * A modifier extension that the policy does not name could negate the shown elements (FHIR R4 §2.5.0.1):
    * then nothing of the resource leaves.
    */
-  #modifiers(value: Json, { urls, noModifiers }: ExtensionList): Json | undefined {
+  #modifiers(value: Json, { urls, beforeForm }: ExtensionList): Json | undefined {
     if (!isArray(value)) return this.#fail("malformed");
     const known =
-      !noModifiers && value.every((item) => isObject(item) && urls.has(textAt(item, "url") ?? ""));
+      !beforeForm && value.every((item) => isObject(item) && urls.has(textAt(item, "url") ?? ""));
     return known
       ? value.flatMap((item) => this.#object(item, extensionView) ?? [])
       : this.#fail("modifier_extension");

@@ -238,12 +238,12 @@ function compileCondition(condition: RowCondition): CompiledCondition {
   return { ...condition, elements: at.elements, steps: at.steps, at, codes };
 }
 
-/** @param noModifiers a form would withhold a row with a modifier extension: its view hides the row, as it hides others. */
-function unionView(type: string, rules: readonly CompiledRule[], noModifiers: boolean): ResourceView {
+/** @param beforeForm a form would withhold a row with a modifier extension: its view hides the row, as it hides others. */
+function unionView(type: string, rules: readonly CompiledRule[], beforeForm: boolean): ResourceView {
   const extensions = {
     all: rules.some((rule) => rule.extensions.all),
     urls: new Set(rules.flatMap((rule) => [...rule.extensions.urls])),
-    noModifiers,
+    beforeForm,
   };
   const object = compileView(type, union(rules.map((rule) => rule.shown)), extensions);
   return { object, subsetted: !object.everything, hidden: hiddenPaths(object) };

@@ -2,6 +2,7 @@ import { WorkerEntrypoint } from "cloudflare:workers";
 import * as structure from "#fhir/r4/structure.gen";
 import { r4Ties } from "#fhir/r4/ties.gen";
 import { policyDigest, readPublishedPolicy, type PolicyDocument } from "#policy/document";
+import { narrowedToForm } from "#policy/form/narrowed-view";
 import { askRegistry, policyTable, rowsWhere } from "./read-table.ts";
 
 /**
@@ -21,8 +22,8 @@ export class PolicyReading extends WorkerEntrypoint<{ readonly REGISTRY: D1Datab
 }
 
 /**
- * The part of a published policy that this version grants. `undefined`: no policy has the digest, or this version cannot
- * read the policy. Throws D1's errors, and for a body that does not match its digest.
+ * The part of a published policy that this version grants, and that its form lets leave. `undefined`: no policy has the
+ * digest, or this version cannot read the policy. Throws D1's errors, and for a body that does not match its digest.
  */
 export async function grantedPolicy(
   registry: D1Database,
@@ -38,7 +39,7 @@ export async function grantedPolicy(
     const body = row.body as PolicyDocument; // the digest is that of its JSON, whatever the body contains
     if ((await policyDigest(body)) !== digest) throw new Error("a policy's body does not match its digest");
     const read = readPublishedPolicy(body);
-    return read.ok ? read.value : undefined;
+    return read.ok ? narrowedToForm(read.value) : undefined;
   }
   return undefined;
 }

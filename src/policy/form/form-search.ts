@@ -33,7 +33,13 @@ export function isSearchableIn(form: DeidForm, type: string, definition: SearchP
 }
 
 /** The datatypes in which a search by a date finds a date: a text in their place is none. */
-const datatypesOfDates: ReadonlySet<string> = new Set(["date", "dateTime", "instant", "Period", "Timing"]);
+export const datatypesOfDates: ReadonlySet<string> = new Set([
+  "date",
+  "dateTime",
+  "instant",
+  "Period",
+  "Timing",
+]);
 
 function leavesWhole(
   form: DeidForm,

@@ -44,8 +44,11 @@ export interface ExtensionList {
   readonly all: boolean;
   /** By URL; a modifier extension is understood only if it is listed here. */
   readonly urls: ReadonlySet<string>;
-  /** No modifier extension is understood, even one of `urls`. */
-  readonly noModifiers?: boolean;
+  /**
+   * A form (45 CFR 164.514) follows: no modifier extension is understood, even one of `urls`, and the form puts the
+   * placeholders, where anything leaves beside them.
+   */
+  readonly beforeForm?: boolean;
 }
 
 export const showsExtension = ({ all, urls }: ExtensionList, url: string): boolean =>
@@ -82,7 +85,7 @@ class Views {
       type,
       everything: shown.everything,
       extensions: this.#extensions,
-      required: requiredOf(type),
+      required: this.#extensions.beforeForm === true ? [] : requiredOf(type),
       get elements() {
         elements ??= compile();
         return elements;

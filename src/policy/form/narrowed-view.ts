@@ -1,0 +1,99 @@
+import { elementsOf, type R4Element } from "#fhir/r4/elements";
+import type { PolicyDocument, PolicyRule } from "#policy/schema";
+import { readPath } from "#policy/view/element-path";
+import { codedExtensions, codingExtensions } from "./extension-fates.ts";
+import { fateOf, fates, type DeidForm } from "./fates.ts";
+import { datatypesOfDates } from "./form-search.ts";
+
+/** The datatypes in which much may stay back beside a little that leaves. Each backbone is such a type too. */
+const narrowedTypes: ReadonlySet<string> = new Set(["Address", "Attachment", "CodeableConcept", "Dosage"]);
+const extensionUrls = [...Object.keys(codedExtensions), ...Object.keys(codingExtensions)];
+
+/**
+ * The policy with rules that show no element which stays back whole in its form. Texts, contents and displays of codes
+ * then take no part in the length of an answer: a page ends at the same row, whatever they are.
+ */
+export function narrowedToForm(document: PolicyDocument): PolicyDocument {
+  const { form, rules } = document;
+  if (form === undefined) return document;
+  const table = form.kind === "expert" ? form.table : form.kind;
+  return { ...document, rules: rules.map((rule) => narrowedRule(rule, table)) };
+}
+
+function narrowedRule(rule: PolicyRule, form: DeidForm): PolicyRule {
+  const { types, show, extensions = [] } = rule;
+  const isWhole = show === "everything";
+  const left = types.flatMap((type) =>
+    isWhole ? allLeft(form, type) : show.flatMap((path) => pathsLeft(form, type, path)),
+  );
+  return {
+    ...rule,
+    show: [...new Set(left)],
+    extensions: isWhole ? extensionUrls : extensionUrls.filter((url) => extensions.includes(url)),
+  };
+}
+
+/** The parts of a path of a view that leave. */
+function pathsLeft(form: DeidForm, type: string, path: string): readonly string[] {
+  let parent = type;
+  const steps = readPath(path);
+  for (const [index, { name }] of steps.entries()) {
+    const element = elementNamed(parent, name);
+    if (element === undefined) return []; // an element of another type of the rule
+    const left = formsLeft(form, parent, element).filter(
+      (each) => element.name === name || each.name === name,
+    );
+    const [only] = left;
+    const isEnd = index === steps.length - 1;
+    if (only === undefined) return [];
+    // Several forms of a choice are the end of a path, and a value without parts of its own is judged as a whole.
+    if (left.length > 1 || (!isEnd && only.change !== "parts")) return [path];
+    if (isEnd) return formLeft(form, only, path, []);
+    parent = only.type;
+  }
+  return [path];
+}
+
+const elementNamed = (parent: string, name: string): R4Element | undefined =>
+  [...elementsOf(parent).values()].find(
+    (element) => element.name === name || element.forms.some((form) => form.name === name),
+  );
+
+const formsLeft = (form: DeidForm, parent: string, { forms }: R4Element) =>
+  forms
+    .map(({ name, type }) => ({ name, type, change: fates[fateOf(parent, name, type)].change[form] }))
+    .filter(({ change }) => change !== "out");
+
+type FormLeft = ReturnType<typeof formsLeft>[number];
+
+/** The paths of a form of an element that leave, coarsest first. @param above the types around the element. */
+function formLeft(
+  form: DeidForm,
+  { type, change }: FormLeft,
+  path: string,
+  above: readonly string[],
+): readonly string[] {
+  if (change === "coding") return [`${path}.system`, `${path}.code`];
+  const isNarrowed = change === "parts" && (type.includes(".") || narrowedTypes.has(type));
+  return isNarrowed && !above.includes(type) ? allLeft(form, type, `${path}.`, [...above, type]) : [path];
+}
+
+/** As {@link formLeft}, of all elements of a type. */
+function allLeft(
+  form: DeidForm,
+  type: string,
+  before = "",
+  above: readonly string[] = [],
+): readonly string[] {
+  return [...elementsOf(type).values()].flatMap((element) => {
+    if (ruledApart.has(element.name)) return [];
+    const left = formsLeft(form, type, element);
+    // A search by a date reads each form of the choice.
+    const isSearched = form === "limited-data-set" && left.some((each) => datatypesOfDates.has(each.type));
+    if (isSearched && left.length < element.forms.length) return [before + element.name];
+    return left.flatMap((each) => formLeft(form, each, before + each.name, above));
+  });
+}
+
+// No path of a view names these.
+const ruledApart: ReadonlySet<string> = new Set(["extension", "modifierExtension", "implicitRules"]);
