@@ -170,8 +170,7 @@ export class Deidentification {
     const out: Members = {};
     for (const [name, value] of Object.entries(input)) {
       if (name === "extension") put(out, name, extensionsLeft(value));
-      const ofSibling = name.startsWith("_") ? slots.get(name.slice(1)) : undefined;
-      if (ofSibling?.hasSibling === true) put(out, name, siblingsLeft(value));
+      if (name.startsWith("_")) put(out, name, this.#sibling(input, name.slice(1), type));
       const slot = slots.get(name);
       if (slot === undefined || name === "extension") continue;
       const change = fates[fateOf(type, name, slot.type)].change[this.#context.form];
@@ -179,11 +178,20 @@ export class Deidentification {
       else put(out, name, this.#list(value, slot, change, input));
       if (slot.element.isModifier && !Object.hasOwn(out, name)) putLostModifier(out, name, slot);
     }
-    dropUnpairedSiblings(out);
+    if (Object.hasOwn(out, "deceasedBoolean")) delete out["_deceasedBoolean"];
     if (Object.keys(out).length === 0) return undefined;
     for (const { names, at, value } of requiredOf(type))
       if (!names.some((name) => Object.hasOwn(out, name) || Object.hasOwn(out, `_${name}`))) out[at] = value;
     return out;
+  }
+
+  /** The extensions beside a primitive that is absent: the reason of that. A value that stays back takes them along. */
+  #sibling(input: JsonObject, name: string, type: string): Json | undefined {
+    const slot = typeShapeOf(type).slots.get(name);
+    const mayStay = slot?.hasSibling === true && !Object.hasOwn(input, name);
+    if (!mayStay || fates[fateOf(type, name, slot.type)].change[this.#context.form] === "out")
+      return undefined;
+    return siblingsLeft(input[`_${name}`] ?? null);
   }
 
   #list(value: Json, slot: Slot, change: ValueChange, parent: JsonObject): Json | undefined {
@@ -347,12 +355,6 @@ export function extensionsLeft(value: Json): Json | undefined {
 export function siblingsLeft(value: Json): Json | undefined {
   const extension = isObject(value) ? extensionsLeft(property(value, "extension") ?? null) : undefined;
   return extension === undefined ? undefined : { extension };
-}
-
-/** A sibling stays only if it says why a value is absent. */
-function dropUnpairedSiblings(out: Members): void {
-  for (const name of Object.keys(out))
-    if (name.startsWith("_") && Object.hasOwn(out, name.slice(1))) delete out[name];
 }
 
 const isUs = (country: string): boolean => !["elsewhere", undefined].includes(countryNamed(country));

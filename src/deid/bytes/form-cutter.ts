@@ -195,8 +195,6 @@ export class FormCutter {
     let count = 0;
     let seen = 0;
     let seenFurther = 0;
-    let keptBits = 0;
-    let keptFurther = 0;
     let satisfied = 0;
     let deaths = 0;
     let lostDeath = false;
@@ -261,19 +259,14 @@ export class FormCutter {
           let isKept = member.mayRepeat ? this.#repeated(member, sign) : this.#member(member, sign);
           at = scanner.at;
           if (isKept && member.beside !== undefined) {
-            const { ordinal: own, lost } = member.beside;
-            const ownBit = 1 << (own < 31 ? own : own - 31);
+            const { ordinal: own } = member.beside;
             if (own >= 62) throw unusual;
-            const isSeen = ((own < 31 ? seen : seenFurther) & ownBit) !== 0;
-            if (((own < 31 ? keptBits : keptFurther) & ownBit) !== 0) isKept = false;
-            else if (isSeen && lost !== undefined) throw unusual; // the mask has this place
+            const isSeen = ((own < 31 ? seen : seenFurther) & (1 << (own < 31 ? own : own - 31))) !== 0;
+            if (isSeen) isKept = false;
             else (siblings ??= []).push(member.beside);
-          } else if (siblings?.includes(member) === true && (isKept || member.lost !== undefined))
-            throw unusual;
+          } else if (siblings?.includes(member) === true) throw unusual;
           if (member.isDeath) deaths += 1;
           if (isKept) {
-            if (ordinal < 31) keptBits |= bit;
-            else if (ordinal < 62) keptFurther |= bit;
             if (member.isMeta) hasMeta = true;
             else if (member.isTag) hasTag = true;
           } else {

@@ -244,7 +244,7 @@ function membersOf(
     ...slots.flatMap(([name, { hasSibling }], index) => {
       const beside = values[index];
       return hasSibling && beside !== undefined && !Object.hasOwn(apart, `_${name}`)
-        ? [{ name: `_${name}`, kind: "sibling" as const, beside, groups: beside.groups }]
+        ? [siblingOf(name, beside)]
         : [];
     }),
     ...Object.entries(apart).map(([name, kind]) => ({ name, kind, beside: undefined, groups: bitsOf(name) })),
@@ -257,6 +257,12 @@ function membersOf(
     ),
   ];
 }
+
+/** No extension leaves beside an element that never leaves. */
+const siblingOf = (name: string, beside: FormMember) =>
+  beside.change === "out"
+    ? { name: `_${name}`, kind: "out" as const, beside: undefined, groups: 0 }
+    : { name: `_${name}`, kind: "sibling" as const, beside, groups: beside.groups };
 
 const memberText = (name: string, value: Json): DataView =>
   wordsOf(utf8(`,${JSON.stringify(name)}:${JSON.stringify(value)}`));
