@@ -175,7 +175,8 @@ const answerOf = (form: DeidForm, { shown }: Loaded): ShownAnswer => ({
   form,
   year: 2026,
   base,
-  isSorted: false,
+  sort: [],
+  isChosen: false,
 });
 
 async function inForm(

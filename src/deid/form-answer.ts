@@ -1,5 +1,7 @@
 import { isArray, isObject, property, readObject, textAt, type Json, type JsonObject } from "#fhir/json/json";
 import { isResourceType } from "#fhir/r4/elements";
+import type { SortKey } from "#fhir/search/search";
+import { sortOrder } from "#fhir/search/sort-order";
 import { utf8 } from "#kernel/encoded";
 import { err, ok, type Result } from "#kernel/result";
 import type { DeidForm } from "#policy/form/fates";
@@ -14,12 +16,16 @@ export interface ShownAnswer {
   readonly year: number;
   /** The FHIR base that the client calls. */
   readonly base: string;
-  /** The order of the matches was asked for. */
-  readonly isSorted: boolean;
+  /** The order of the matches that was asked for. */
+  readonly sort: readonly SortKey[];
+  /** The question names several rows: a page of a part of them would tell which of them the origin sends last. */
+  readonly isChosen: boolean;
 }
 
 /** The reasons why nothing leaves. `withheld_by_form`: the row alone decides it. */
-export type FormAnswerRefusal = DataSetEnded | { readonly reason: "withheld_by_form" | "answer_too_large" };
+export type FormAnswerRefusal =
+  | DataSetEnded
+  | { readonly reason: "withheld_by_form" | "part_of_named_rows" | "answer_too_large" };
 
 /**
  * The answer in its form: each resource by the table of fates, with the random code of its row in the place of its id.
@@ -33,6 +39,7 @@ export async function answerInForm(
   const whole = readObject(answer.body);
   if (whole === undefined) return err({ reason: "answer_too_large" });
   const isList = property(whole, "resourceType") === "Bundle" && property(whole, "type") === "searchset";
+  if (isPartOfChosen(answer, property(whole, "link"))) return err({ reason: "part_of_named_rows" });
   const rows = isList ? rowsOf(whole, answer) : { matches: rowOf(whole, answer), others: [], notices: [] };
   if (!isList && rows.matches.length === 0) return err({ reason: "withheld_by_form" });
   const left = [...rows.matches, ...reached(rows.matches, rows.others)];
@@ -44,6 +51,10 @@ export async function answerInForm(
     : withCodes(first?.resource ?? {}, coded.value);
   return ok(Uint8Array.from(utf8(JSON.stringify(body))));
 }
+
+/** Answers whether further pages follow on the rows that a question names. */
+export const isPartOfChosen = ({ isChosen }: ShownAnswer, links: Json | undefined): boolean =>
+  isChosen && isArray(links) && links.some((link) => isObject(link) && textAt(link, "relation") === "next");
 
 export interface Row {
   /** `Type/id`. */
@@ -201,28 +212,28 @@ export function withCodes(resource: JsonObject, codes: ReadonlyMap<string, strin
 }
 
 /**
- * The list of these rows. Its total is not said: it would count rows that are withheld. Without a sort that was asked
- * for, the codes are the order: the origin's order may be the order of ids or of time.
+ * The list of these rows. Its total is not said: it would count rows that are withheld. The matches have the order that
+ * was asked for, and else the order of their codes: the origin's order may be the order of ids or of time.
  */
 function searchset(
   bundle: JsonObject,
-  { base, isSorted }: ShownAnswer,
+  { base, sort }: ShownAnswer,
   { left, notices }: Rows & { readonly left: readonly Row[] },
   codes: ReadonlyMap<string, string>,
 ): JsonObject {
+  const order = sortOrder(sort);
   const entries = left.map(({ resource, mode }) => {
     const coded = withCodes(resource, codes);
-    return { fullUrl: `${base}/${nameOf(coded) ?? ""}`, resource: coded, search: { mode } };
+    const entry = { fullUrl: `${base}/${nameOf(coded) ?? ""}`, resource: coded, search: { mode } };
+    return { entry, values: mode === "match" ? order.valuesOf(coded) : [] };
   });
-  const inOrder = entries.toSorted((one, other) => {
+  const inOrder = entries.toSorted(({ entry: one, values }, { entry: other, values: others }) => {
     if (one.search.mode !== other.search.mode) return one.search.mode === "match" ? -1 : 1;
-    return (isSorted && one.search.mode === "match") || one.fullUrl === other.fullUrl
-      ? 0
-      : one.fullUrl < other.fullUrl
-        ? -1
-        : 1;
+    const byValues = order.compare(values, others);
+    if (byValues !== 0 || one.fullUrl === other.fullUrl) return byValues;
+    return one.fullUrl < other.fullUrl ? -1 : 1;
   });
-  const all = [...notices, ...inOrder];
+  const all = [...notices, ...inOrder.map(({ entry }) => entry)];
   return {
     resourceType: "Bundle",
     type: "searchset",

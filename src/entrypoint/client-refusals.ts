@@ -429,7 +429,7 @@ export const clientRefusals = {
   ),
   form_excludes: forbidden(
     "Not permitted: this grant answers in a de-identified form or a limited data set (45 CFR 164.514), which has no answer to this. " +
-      "Read and search by SYSTEM|CODE, codes of the data set, parameters that the form does not change, and _count in hundreds.",
+      "Read and search by SYSTEM|CODE, codes of the data set, parameters that the form does not change, and _count in hundreds with room for all rows that you name.",
   ),
   form_not_in_force: forbidden(
     "Not permitted: the data use agreement, the expert's determination or the data set is not in force. Ask the privacy officer.",

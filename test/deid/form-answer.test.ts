@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import type { Codes } from "#deid/codes";
 import { cutInForm } from "#deid/bytes/cut-answer";
+import { searchParametersOf } from "#fhir/search/parameters";
 import type { ShownAnswer } from "#deid/form-answer";
 import { findIdentifiers } from "#deid-check/check";
 import { readLeftJson } from "#deid-check/read-json";
@@ -30,7 +31,8 @@ const answerOf = (body: object, more: Partial<ShownAnswer> = {}): ShownAnswer =>
   form: "safe-harbor",
   year: 2026,
   base,
-  isSorted: false,
+  sort: [],
+  isChosen: false,
   ...more,
 });
 
@@ -115,8 +117,35 @@ test("the codes are the order of a page, unless an order was asked for", async (
   expect(plain).toEqual([...plain].sort());
   const other = codesOf(await left(list(...rows.toReversed())));
   expect(other).toEqual([...other].sort());
-  const sorted = codesOf(await left(list(...rows), { isSorted: true }));
-  expect(sorted).not.toEqual([...sorted].sort());
+});
+
+test("a sorted page has the order of its values, and rows with the same values the order of their codes", async () => {
+  const definition = searchParametersOf("Observation").get("date");
+  if (definition === undefined) throw new Error("no parameter");
+  const sorted = async (days: readonly string[], descending: boolean) => {
+    const rows = days.map((day, at) => entry(result(`r-${at}`, "p", { effectiveDateTime: day })));
+    const more = { form: "limited-data-set", sort: [{ definition, descending }] } as const;
+    const page = await left(list(...rows), more);
+    return page.entry.map(
+      ({ resource }: { resource: { id: string; effectiveDateTime: string } }) => resource,
+    );
+  };
+  const days = ["2020-02-01", "2020-03-01", "2020-02-01", "2020-03-01", "2020-02-01", "2020-02-01"];
+  const ofTime = await sorted(days, false);
+  const early = ofTime.slice(0, 4);
+  expect(early.map((row: { effectiveDateTime: string }) => row.effectiveDateTime)).toEqual(
+    Array.from({ length: 4 }, () => "2020-02-01"),
+  );
+  const ids = early.map(({ id }: { id: string }) => id);
+  expect(ids).toEqual(ids.toSorted());
+  expect((await sorted(days, true))[0].effectiveDateTime).toBe("2020-03-01");
+});
+
+test("rows that a question names leave on one page, or no row leaves", async () => {
+  const page = list(entry(result("a", "p")), entry(result("b", "p")));
+  expect(await left(page, { isChosen: true })).toBe("part_of_named_rows");
+  const whole = { ...page, link: page.link.slice(0, 1) };
+  expect((await left(whole, { isChosen: true })).entry).toHaveLength(2);
 });
 
 test("a withheld row takes along what is included for it alone", async () => {

@@ -248,6 +248,22 @@ test("pages of whole hundreds lead to all rows in the order of the codes, and th
   for (const page of pages) expect(page).toEqual(page.toSorted());
 });
 
+test("named rows leave on one page: a page of a part of them would tell which row the origin sends last", async () => {
+  const [ann, bob] = [await idOf("safe", "Patient?gender=female"), await idOf("safe", "Patient?gender=male")];
+  const chosen = [
+    `Procedure?patient=${ann},${bob}`,
+    `Procedure?subject=Patient/${ann},Patient/${bob}`,
+    `Procedure?patient:Patient._id=${ann},${bob}`,
+    `Procedure?patient._id=${ann},${bob}`,
+  ];
+  for (const path of chosen) {
+    expect([path, (await ask("safe", path)).status]).toEqual([path, 403]);
+    const whole = await json("safe", `${path}&_count=200`);
+    expect([path, whole.status, whole.body.entry?.length]).toEqual([path, 200, 130]);
+  }
+  expect((await json("safe", `Procedure?patient=${bob}`)).body.entry).toHaveLength(100);
+});
+
 test("a withheld row answers as an absent row", async () => {
   // A view without the extension withholds the row too. Its code is known by no row that leaves.
   const { text } = await ask("safe", "Observation");

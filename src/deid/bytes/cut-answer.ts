@@ -7,6 +7,7 @@ import { copyWords, isSame, wordsOf } from "#phi/bytes/words";
 import { formBytesMax, type Codes } from "#deid/codes";
 import {
   answerInForm,
+  isPartOfChosen,
   reached,
   rowOf,
   withCodes,
@@ -39,9 +40,11 @@ export async function cutInForm(
 ): Promise<Result<Uint8Array<ArrayBuffer>, FormAnswerRefusal>> {
   const { length } = answer.body;
   if (length > formBytesMax) return err({ reason: "answer_too_large" });
-  const cut = cutAnswer(answer);
+  // The values by which an order was asked for are read in trees.
+  const cut = answer.sort.length > 0 ? undefined : cutAnswer(answer);
   hold(textFactor * length + treeFactor * (cut?.plainBytes ?? length));
   if (cut === undefined) return answerInForm(answer, codes);
+  if (isPartOfChosen(answer, cut.link)) return err({ reason: "part_of_named_rows" });
   const left = cut.left();
   if (!cut.isList && left.length === 0) return err({ reason: "withheld_by_form" });
   const used = cut.numbersIn(left);
@@ -329,7 +332,7 @@ class CodedAnswer {
     });
   }
 
-  write({ base, isSorted }: ShownAnswer): Uint8Array<ArrayBuffer> {
+  write({ base }: ShownAnswer): Uint8Array<ArrayBuffer> {
     const { isList, link, notices } = this.#cut;
     if (!isList) return this.#written(0, () => this.#row(this.#rows[0]));
     const beforeUrl = textOf(`{"fullUrl":${JSON.stringify(`${base}/`).slice(0, -1)}`);
@@ -342,7 +345,7 @@ class CodedAnswer {
     return this.#written(head.byteLength + tail.byteLength + each * this.#rows.length, () => {
       this.#text(head);
       let count = notices.length;
-      for (const coded of this.#inOrder(isSorted)) {
+      for (const coded of this.#inOrder()) {
         if (count++ > 0) this.#bytes[this.#at++] = 0x2c;
         this.#text(beforeUrl);
         this.#ascii(coded.name);
@@ -354,10 +357,10 @@ class CodedAnswer {
     });
   }
 
-  #inOrder(isSorted: boolean): readonly CodedRow[] {
+  #inOrder(): readonly CodedRow[] {
     return this.#rows.toSorted(({ row: { mode }, name }, other) => {
       if (mode !== other.row.mode) return mode === "match" ? -1 : 1;
-      return (isSorted && mode === "match") || name === other.name ? 0 : name < other.name ? -1 : 1;
+      return name === other.name ? 0 : name < other.name ? -1 : 1;
     });
   }
 

@@ -1,5 +1,5 @@
 import { askedBeyondForm, type AskedCode } from "#deid/asked-values";
-import type { Search } from "#fhir/search/search";
+import type { Criteria, Search } from "#fhir/search/search";
 import type { CodedInteraction } from "#gateway/facts/coded-question";
 import type { Principal } from "#identity/principal";
 import type { Instant } from "#kernel/clock";
@@ -74,6 +74,13 @@ export function beyondForm(interaction: CodedInteraction, codes: AskedCode[]): s
     }
   }
 }
+
+/** Answers whether a search names several rows, by their codes or by references. */
+export const namesSeveral = ({ parameters, joins }: Pick<Criteria, "parameters" | "joins">): boolean =>
+  parameters.some(
+    ({ definition, values }) =>
+      values[1] !== undefined && (definition.type === "reference" || definition.code === "_id"),
+  ) || joins.some(({ of }) => of.some(namesSeveral));
 
 const partOf = ({ elements, summary }: Pick<Search, "elements" | "summary">): string | undefined =>
   elements !== undefined ? "_elements" : summary === undefined ? undefined : "_summary";

@@ -7,7 +7,7 @@ import type { Principal } from "#identity/principal";
 import type { Instant } from "#kernel/clock";
 import { isCoded, meantBy } from "#gateway/facts/coded-question";
 import { refused, type Outcome } from "#gateway/outcome";
-import { areScopesOfGrant, beyondForm, mayAnswerAt } from "./form-request.ts";
+import { areScopesOfGrant, beyondForm, mayAnswerAt, namesSeveral } from "./form-request.ts";
 import type { DataSetPorts } from "./ports.ts";
 
 /** A caller whose rows leave in a form. */
@@ -78,12 +78,15 @@ async function shownInForm(
     form: form.kind === "expert" ? form.table : form.kind,
     year: new Date(at).getUTCFullYear(),
     base,
-    isSorted: interaction.kind === "search" && interaction.sort.length > 0,
+    sort: interaction.kind === "search" ? interaction.sort : [],
+    isChosen: interaction.kind === "search" && namesSeveral(interaction),
   });
   if (formed.ok) return { ...outcome, disclosure: withBody(disclosure, formed.value) };
   switch (formed.error.reason) {
     case "withheld_by_form":
       return refused({ reason: "resource_withheld", because: "form" });
+    case "part_of_named_rows":
+      return refused({ reason: "form_excludes", what: "_count" });
     case "data_set_ended":
       return refused({ reason: "form_not_in_force" });
     case "answer_too_large":

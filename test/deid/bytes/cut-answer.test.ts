@@ -44,7 +44,8 @@ test("a row without a code lets nothing leave", async () => {
     form: "safe-harbor",
     year: 2026,
     base: "https://x",
-    isSorted: false,
+    sort: [],
+    isChosen: false,
   } as const;
   for (const code of [undefined, "", "a", '"'.repeat(32)])
     await expect(

@@ -36,7 +36,7 @@ export async function compare(
 ): Promise<{ readonly cut: number; readonly plain: number }> {
   const before = { ...formCounts };
   for (const form of deidForms) {
-    const answer = { body, form, year: 2026, base, isSorted: false };
+    const answer = { body, form, year: 2026, base, sort: [], isChosen: false };
     const [books, texts] = [[codeBook(), codeBook()] as const, [] as string[]];
     for (const [engine, book, given] of [
       [cutInForm, books[0], more],
@@ -61,7 +61,7 @@ export function pageOf(rows: readonly Uint8Array[], modes: readonly string[] = [
     row,
     utf8(`,"search":{"mode":"${modes[at] ?? "match"}"}}`),
   ]);
-  const before = `{"resourceType":"Bundle","type":"searchset","link":[{"relation":"self","url":"${base}/x"}],"entry":[`;
+  const before = `{"resourceType":"Bundle","type":"searchset","link":[{"relation":"${rows.length % 2 === 0 ? "next" : "self"}","url":"${base}/x"}],"entry":[`;
   return Buffer.concat([utf8(before), ...entries, utf8("]}")]);
 }
 
@@ -80,8 +80,8 @@ export async function compareMade(type: string, roll: () => number) {
   const [first = rowText(), second = first] = rows;
   const page = [...rows, mutate(second, roll), first];
   const modes = page.map(() => (roll() < 0.75 ? "match" : roll() < 0.7 ? "include" : "outcome"));
-  const made = await compare(pageOf(rows), { isSorted: roll() < 0.5 });
-  await compare(pageOf(page, modes), { isSorted: roll() < 0.5 });
+  const made = await compare(pageOf(rows));
+  await compare(pageOf(page, modes), { isChosen: roll() < 0.5 });
   await compare(mutate(pageOf(page), roll));
   await compare(first);
   await compare(mutate(first, roll));
