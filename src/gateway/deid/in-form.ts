@@ -1,3 +1,4 @@
+import { beyondForm, isCoded, namesSeveral } from "#deid/asked-of-form";
 import type { AskedCode } from "#deid/asked-values";
 import { formBytesMax, nameInForm, type DataSet } from "#deid/codes";
 import type { Interaction } from "#fhir/interaction";
@@ -5,9 +6,9 @@ import type { Disclosure } from "#phi/disclosure";
 import type { PolicyForm } from "#policy/schema";
 import type { Principal } from "#identity/principal";
 import type { Instant } from "#kernel/clock";
-import { isCoded, meantBy } from "#gateway/facts/coded-question";
+import { meantBy } from "#gateway/facts/coded-question";
 import { refused, type Outcome } from "#gateway/outcome";
-import { areScopesOfGrant, beyondForm, mayAnswerAt, namesSeveral } from "./form-request.ts";
+import { areScopesOfGrant, mayAnswerAt } from "./form-request.ts";
 import type { DataSetPorts } from "./ports.ts";
 
 /** A caller whose rows leave in a form. */

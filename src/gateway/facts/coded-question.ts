@@ -1,29 +1,8 @@
+import type { CodedInteraction } from "#deid/asked-of-form";
 import type { Codes, DataSetEnded } from "#deid/codes";
-import type { Interaction } from "#fhir/interaction";
 import { isResourceType } from "#fhir/r4/elements";
 import { renamedParameter, renamedSearch, type Rename } from "#fhir/search/renamed";
 import { ok, type Result } from "#kernel/result";
-
-/**
- * The interactions that a form has an answer to. Versions and histories tell times; the rest writes, or names rows in a way
- * that no code can stand for.
- */
-export type CodedInteraction = Extract<
-  Interaction,
-  { readonly kind: "capabilities" | "read" | "search" | "lastn" | "everything" }
->;
-
-const kinds: ReadonlySet<string> = new Set<CodedInteraction["kind"]>([
-  "capabilities",
-  "read",
-  "search",
-  "lastn",
-  "everything",
-]);
-
-/** Answers whether a form has an answer to an interaction of this kind. */
-export const isCoded = (interaction: Interaction): interaction is CodedInteraction =>
-  kinds.has(interaction.kind);
 
 /**
  * The question that a reader of a data set means: each code in it becomes the id of its row, by a single look-up. Any

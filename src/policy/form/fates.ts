@@ -4,6 +4,11 @@ import { isResourceType } from "#fhir/r4/elements";
 export const deidForms = ["safe-harbor", "limited-data-set"] as const;
 export type DeidForm = (typeof deidForms)[number];
 
+/** The table of a policy's form: an expert's determination begins with one of these. */
+export const formTableOf = (
+  form: { readonly kind: DeidForm } | { readonly kind: "expert"; readonly table: DeidForm },
+): DeidForm => (form.kind === "expert" ? form.table : form.kind);
+
 /**
  * The change of a value. `out`: the value does not leave. `parts`: each member has a row of its own. Each further
  * word names the function of `deidentify.ts` that makes the value that leaves.

@@ -1,7 +1,7 @@
 import { purposesAbove, purposesOutsideCare } from "#fhir/r4/purpose-of-use";
 import { searchParametersOf } from "#fhir/search/parameters";
 import type { PolicyDocument, PolicyProblem, PolicyRule } from "#policy/schema";
-import { withheldTypes, type DeidForm } from "./fates.ts";
+import { formTableOf, withheldTypes, type DeidForm } from "./fates.ts";
 import { isSearchableIn } from "./form-search.ts";
 
 /** The purposes of a limited data set (45 CFR 164.514(e)(3)(i)), with the purposes below them. */
@@ -29,7 +29,7 @@ export function formProblems({
   rules,
 }: PolicyDocument): readonly PolicyProblem[] {
   if (form === undefined) return [];
-  const table: DeidForm = form.kind === "expert" ? form.table : form.kind;
+  const table = formTableOf(form);
   const problems: PolicyProblem[] = [];
   const add = (pointer: string, problem: string) => void problems.push({ pointer, problem });
   if (form.kind === "expert" && form.until <= form.on) add("/form/until", "must be after on");

@@ -2,7 +2,7 @@ import { elementsOf, type R4Element } from "#fhir/r4/elements";
 import type { PolicyDocument, PolicyRule } from "#policy/schema";
 import { readPath } from "#policy/view/element-path";
 import { codedExtensions, codingExtensions } from "./extension-fates.ts";
-import { fateOf, fates, type DeidForm } from "./fates.ts";
+import { fateOf, fates, formTableOf, type DeidForm } from "./fates.ts";
 import { datatypesOfDates } from "./form-search.ts";
 
 /** The datatypes in which much may stay back beside a little that leaves. Each backbone is such a type too. */
@@ -16,8 +16,7 @@ const extensionUrls = [...Object.keys(codedExtensions), ...Object.keys(codingExt
 export function narrowedToForm(document: PolicyDocument): PolicyDocument {
   const { form, rules } = document;
   if (form === undefined) return document;
-  const table = form.kind === "expert" ? form.table : form.kind;
-  return { ...document, rules: rules.map((rule) => narrowedRule(rule, table)) };
+  return { ...document, rules: rules.map((rule) => narrowedRule(rule, formTableOf(form))) };
 }
 
 function narrowedRule(rule: PolicyRule, form: DeidForm): PolicyRule {

@@ -3,7 +3,8 @@ import type { Codes } from "#deid/codes";
 import { readInteraction, type Interaction } from "#fhir/interaction";
 import { patientsNamed } from "#fhir/patients-named";
 import { searchQuery } from "#fhir/search/search";
-import { isCoded, meantBy, type CodedInteraction } from "#gateway/facts/coded-question";
+import { isCoded, type CodedInteraction } from "#deid/asked-of-form";
+import { meantBy } from "#gateway/facts/coded-question";
 import { err, ok } from "#kernel/result";
 
 const code = (n: number) => n.toString(16).padStart(32, "0");
