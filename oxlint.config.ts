@@ -45,7 +45,10 @@ const rooms: Record<string, { readonly rooms: readonly string[]; readonly from: 
   // It judges what `deid` wrote, so it shares no code and no table with any room.
   "deid-check": { rooms: [], from: [] },
   // Code that no request runs: the operators' command and the publishing of a policy use it.
-  authoring: { rooms: ["kernel", "fhir", "identity", "registry", "audit", "policy", "phi"], from: [] },
+  authoring: {
+    rooms: ["kernel", "fhir", "identity", "registry", "audit", "policy", "phi", "deid"],
+    from: [],
+  },
   // The reader of logs and records: the operators' command and the console's scripts in the browser use it.
   auditing: { rooms: ["kernel", "ledger", "audit"], from: ["jose"] },
   // Code that each public surface needs; the doors build on it.

@@ -7,6 +7,7 @@ import type { ResourceView } from "#policy/compile";
 import { evaluate } from "#policy/evaluate";
 import { evaluateWrite, type PlainWrite, writeRights } from "#policy/evaluate-write";
 import { factsFor } from "#policy/facts";
+import { inFormOf } from "./explain-form.ts";
 import { explainRow, rulesOf } from "./explain-row.ts";
 import type { Explained } from "./explain-step.ts";
 import { explainRedaction, type RedactionChange } from "./explain-redaction.ts";
@@ -94,13 +95,19 @@ export function explainSample(
     path,
     why: isLeftOut(path, view, wanted) ? "_elements or _summary leaves it out" : why,
   }));
-  return {
+  const shown = {
     ...withheld,
     kept: [],
     rules: rulesOf(about, resource, right.interaction),
     after,
     changes: [...labelled, ...explained],
   };
+  const { form } = about.document;
+  if (form === undefined || part.does === "write") return shown;
+  const year = new Date(about.access.at ?? 0).getUTCFullYear();
+  const left = inFormOf(after, form, { year, base: bases.public });
+  if (left === undefined) return { ...withheld, kept: [`its form withholds it: ${form.kind}`] };
+  return { ...shown, after: left.after, changes: [...shown.changes, ...left.changes] };
 }
 
 const isLeftOut = (name: string, view: ResourceView, wanted: ResourceView): boolean =>

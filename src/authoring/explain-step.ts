@@ -26,7 +26,8 @@ export interface ExplainStep {
     | "sort"
     | "include"
     | "join"
-    | "consent";
+    | "consent"
+    | "form";
   readonly says: string;
   readonly details?: readonly string[];
 }

@@ -10,6 +10,7 @@ import { evaluateAccounting } from "#policy/evaluate-accounting";
 import { allowed, evaluateListing } from "#policy/evaluate-listing";
 import { evaluate } from "#policy/evaluate";
 import { evaluateWrite } from "#policy/evaluate-write";
+import { explainForm } from "./explain-form.ts";
 import { explainSearch, isFoundByReference } from "./explain-search.ts";
 import { rulesNamed, type Explained, type ExplainStep } from "./explain-step.ts";
 import type { PolicyRefusal, SearchGrant } from "#policy/grant";
@@ -31,7 +32,7 @@ export interface Explanation {
 
 /** Explains a request by a policy and scopes, rule by rule. It contacts no server. */
 export function explain(about: Explained, interaction: Interaction): Explanation {
-  const explained = explainKind(about, interaction);
+  const explained = inFormOfPolicy(explainKind(about, interaction), about, interaction);
   const { refused, steps } = explained;
   // The refusal concerns the listing as a whole, and no step above covers it.
   return refused === undefined || steps.some(({ ok }) => !ok)
@@ -40,6 +41,18 @@ export function explain(about: Explained, interaction: Interaction): Explanation
         ...explained,
         steps: [...steps, { ok: false, of: "policy", says: listingRefusals[refused] ?? refused }],
       };
+}
+
+/** A form decides about each request of its policy, before the view does. */
+function inFormOfPolicy(
+  explained: Explanation,
+  { document, access: { scopes } }: Explained,
+  interaction: Interaction,
+): Explanation {
+  if (document.form === undefined) return explained;
+  const step = explainForm(document.form, scopes, interaction);
+  const steps = [...explained.steps, step];
+  return step.ok ? { ...explained, steps } : { refused: "form_excludes", steps, asks: [] };
 }
 
 const listingRefusals: Readonly<Partial<Record<PolicyRefusal["reason"], string>>> = {

@@ -2,6 +2,7 @@ import { explainSample } from "#authoring/explain-sample";
 import { textAt, type JsonObject } from "#fhir/json/json";
 import { isResourceType } from "#fhir/r4/elements";
 import { parseScopes } from "#identity/scopes";
+import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { compilePolicy } from "#policy/compile";
 import { readPolicyDocument } from "#policy/document";
@@ -27,12 +28,13 @@ export interface SeenSample {
 }
 
 /**
- * Cuts each sample with the engine that serves requests, as a read under the grant. The error is the reason why a
+ * Cuts each sample with the engine that serves requests, as a read under the grant, in the form of its policy. The error is the reason why a
  * policy cannot be read. No request is made.
  */
 export function whatItSees(
   { scopes: scopeText, purpose }: Pick<ShownGrant, "scopes" | "purpose">,
   body: unknown,
+  at: Instant,
 ): Result<readonly SeenSample[], string> {
   const document = readPolicyDocument(body);
   if (!document.ok) return err(document.error[0].problem);
@@ -47,6 +49,7 @@ export function whatItSees(
     usersPatients: undefined,
     shows: showsInEachRule(policy),
     purpose,
+    at,
   };
   const about = { document: document.value, policy, access, users: "" };
   return ok(

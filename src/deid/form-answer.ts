@@ -127,7 +127,7 @@ function readable(
 const subsetted = { system: "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", code: "SUBSETTED" };
 
 /** Marks that elements were removed (FHIR R4 §2.1.0.4), whatever the row had. */
-function marked(resource: JsonObject | undefined): JsonObject | undefined {
+export function marked(resource: JsonObject | undefined): JsonObject | undefined {
   if (resource === undefined) return undefined;
   const meta = property(resource, "meta");
   const members = isObject(meta) ? meta : {};
