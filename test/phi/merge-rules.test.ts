@@ -330,6 +330,24 @@ test("an extension of the URL of a statement is neither written nor lost, at any
   });
 });
 
+test("a link of the URL of a statement is data, and a modifier extension of it is refused by name", ({
+  expect,
+}) => {
+  const url = "urn:phylax:statement";
+  const [link, modifierExtension] = [[{ relation: "self", url }], [{ url, valueString: "data" }]];
+  const bundle = { resourceType: "Bundle", id: "b", type: "collection" };
+  expect(
+    written(bundle, viewOf("Bundle", ["type", "link"], "all"), (body) => void Object.assign(body, { link })),
+  ).toEqual({ ...bundle, link });
+  expect(
+    written(
+      patient({}),
+      viewOf("Patient", ["gender"], "all"),
+      (body) => void Object.assign(body, { modifierExtension }),
+    ),
+  ).toEqual(["Patient.modifierExtension[0]"]);
+});
+
 test("contained resources are changed by their id and their own rule, and a hidden one stays", ({
   expect,
 }) => {

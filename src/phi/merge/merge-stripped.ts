@@ -4,8 +4,8 @@ import { isSubsetted } from "#phi/contained";
 import { isStatement } from "#phi/extension";
 
 /**
- * Removes the parts that only the gateway adds: statements, `masked` extensions and the objects that they leave empty.
- * A list of primitives keeps its positions.
+ * Removes the extensions that only the gateway adds, statements and `masked`, and the objects that they leave empty. A
+ * modifier extension or a link of such a URL is data. A list of primitives keeps its positions.
  *
  * @param carry called for every object that replaces an object.
  */
@@ -13,22 +13,22 @@ export function unmasked(
   resource: JsonObject,
   carry: (object: JsonObject, of: JsonObject) => void,
 ): JsonObject {
-  const strip = (value: Json, isSibling: boolean): Json | undefined => {
+  const strip = (value: Json, name: string): Json | undefined => {
     if (isArray(value)) {
-      const items = value.map((item) => strip(item, isSibling));
+      const items = value.map((item) => strip(item, name));
       if (items.every((item, index) => item === value[index])) return value;
-      const left = isSibling ? items.map((item) => item ?? null) : items.filter((item) => item !== undefined);
+      const left = name.startsWith("_")
+        ? items.map((item) => item ?? null)
+        : items.filter((item) => item !== undefined);
       return left.every((item) => item === null) ? undefined : left;
     }
     if (!isObject(value)) return value;
-    if (isMasked(value) || isStatement(value)) return undefined;
+    if (name === "extension" && (isMasked(value) || isStatement(value))) return undefined;
     const stripped = members(value);
     return stripped !== value && Object.keys(stripped).length === 0 ? undefined : stripped;
   };
   const members = (object: JsonObject): JsonObject => {
-    const entries = Object.entries(object).map(
-      ([name, value]) => [name, value, strip(value, name.startsWith("_"))] as const,
-    );
+    const entries = Object.entries(object).map(([name, value]) => [name, value, strip(value, name)] as const);
     if (entries.every(([, value, left]) => value === left)) return object;
     const stripped = Object.fromEntries(
       entries.flatMap(([name, , left]) => (left === undefined ? [] : [[name, left] as const])),
