@@ -30,7 +30,7 @@ const answerOf = (resource: object): ShownAnswer => ({
   form: "safe-harbor",
   year: 2026,
   base: "https://gateway.example/v1/fhir/main",
-  isSorted: false,
+  sort: [],
 });
 
 test("answers of one client that wait for codes leave memory for a second client, and end with it", async () => {
