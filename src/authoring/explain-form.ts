@@ -25,7 +25,9 @@ export function explainForm(form: PolicyForm, scopes: Scopes, interaction: Inter
   const says = `rows leave in the form ${form.kind} (${clauses[form.kind]}), in the data set ${form.dataSet}${by}`;
   if (excluded !== undefined) return { ok: false, of: "form", says: `${says}: no answer to ${excluded}` };
   const details =
-    "type" in interaction && interaction.type !== undefined ? fatesIn(interaction.type, formTableOf(form)) : [];
+    "type" in interaction && interaction.type !== undefined
+      ? fatesIn(interaction.type, formTableOf(form))
+      : [];
   return { ok: true, of: "form", says, details };
 }
 

@@ -427,8 +427,7 @@ class Redaction {
    */
   #modifiers(value: Json, { urls, beforeForm }: ExtensionList): Json | undefined {
     if (!isArray(value)) return this.#fail("malformed");
-    const known =
-      !beforeForm && value.every((item) => isObject(item) && urls.has(textAt(item, "url") ?? ""));
+    const known = !beforeForm && value.every((item) => isObject(item) && urls.has(textAt(item, "url") ?? ""));
     return known
       ? value.flatMap((item) => this.#object(item, extensionView) ?? [])
       : this.#fail("modifier_extension");

@@ -31,6 +31,7 @@ const answerOf = (resource: object): ShownAnswer => ({
   year: 2026,
   base: "https://gateway.example/v1/fhir/main",
   sort: [],
+  isChosen: false,
 });
 
 test("answers of one client that wait for codes leave memory for a second client, and end with it", async () => {

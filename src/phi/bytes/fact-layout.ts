@@ -9,7 +9,7 @@ import type { Plan } from "./plan.ts";
 import { factsView, planOf } from "./plans.ts";
 import { wordsOf } from "./words.ts";
 
-/** What is equal for all answers of one policy, type and list of facts. */
+/** Everything that is equal for all answers of one policy, type and list of facts. */
 export class FactLayout {
   readonly paths: readonly FactPath[];
   /** The paths as one text, to compile a view once for each list. */
@@ -21,11 +21,11 @@ export class FactLayout {
   readonly ofAsked: readonly DecidingFact[];
   /** The part of `ofAsked` that states authors. */
   readonly ofAuthors: readonly DecidingFact[];
-  /** The facts that can state the time of a row, in the order in which they decide; -1: no such fact. */
+  /** The facts that can state the time of a row, in the order in which they decide; -1 stands for no fact. */
   readonly times: readonly { readonly value: number; readonly sibling: number; readonly isWhole: boolean }[];
   /** True at the index of a fact that only Consents ask about. */
   readonly isAskedAlone: readonly boolean[];
-  /** The index of a Patient's address if the record alone reads the address; otherwise -1. */
+  /** The index of a Patient's address that the record alone reads; -1 stands for no fact. */
   readonly ofResidence: number;
   /** The paths of `ofConditions`, and of the type, by which conditions are read. */
   readonly conditionPaths: readonly FactPath[];
@@ -103,7 +103,7 @@ export class FactLayout {
 }
 
 const byLists = new WeakMap<readonly FactPath[], FactLayout>();
-// Grants are made for each request: their lists are equal, and not the same objects.
+// Each request has grants of its own: their lists are equal, and not the same objects.
 const byText = new Newest<FactLayout>(64);
 
 export function factLayoutOf(lists: FactLists, policyDigest: string, type: string): FactLayout {
