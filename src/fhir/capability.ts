@@ -18,12 +18,13 @@ export interface OAuthUris {
  * SMART App Launch 2 read.
  *
  * @param profiles the profiles that the client is served, by type; without a client every profile of US Core, which
- * a server shall declare.
+ * a server shall declare. @param form in which the rows leave (45 CFR 164.514).
  */
 export function capabilityStatement(
   oauth: OAuthUris,
   types: readonly TypeCapability[] = everyCapability(),
   profiles: ReadonlyMap<string, readonly string[]> = profilesOf(types),
+  form?: string,
 ) {
   const isUsCore = profiles.has("Patient") && profiles.size > 1;
   return {
@@ -44,7 +45,13 @@ export function capabilityStatement(
       {
         mode: "server",
         security: security(oauth),
-        interaction: [{ code: "batch" }, { code: "transaction" }, { code: "search-system" }],
+        ...(form !== undefined && {
+          documentation: `45 CFR 164.514, ${form}: _count in hundreds, no modifiers, _elements, _summary or _total.`,
+        }),
+        interaction: [
+          ...(form === undefined ? [{ code: "batch" }, { code: "transaction" }] : []),
+          { code: "search-system" },
+        ],
         ...(types.length > 0 && { resource: types.map((type) => writtenWith(type, profiles)) }),
       },
     ],

@@ -99,7 +99,10 @@ function capabilityOf(
     ["create", evaluateWrite(policy, access, { kind: "create", type }).ok],
     ...writes.map((kind) => [kind, evaluateWrite(policy, access, { kind, type, id }).ok] as const),
   ];
-  const interactions = may.flatMap(([interaction, isGranted]) => (isGranted ? [interaction] : []));
+  // A form answers no version and no history.
+  const isInForm = (name: TypeInteraction) =>
+    policy.form === undefined || /^(?:read|search-type)$/u.test(name);
+  const interactions = may.flatMap(([name, isGranted]) => (isGranted && isInForm(name) ? [name] : []));
   const isUsable = interactions.length > 0;
   return {
     type,

@@ -188,6 +188,43 @@ test("no route shows an id, a name or a date of a row: each answers in the form 
   }
 });
 
+test("metadata promises what a form answers, and no more", async () => {
+  const { status, body } = await json("safe", "metadata");
+  expect(status).toBe(200);
+  const [rest] = body.rest;
+  expect(rest.documentation).toContain("_count in hundreds");
+  expect(rest.interaction).toEqual([{ code: "search-system" }]);
+  expect(JSON.stringify(body)).not.toMatch(/us-core|history|vread|patch|conditionalCreate/u);
+  const [ann] = [await idOf("safe", "Patient?gender=female")];
+  const values: Readonly<Record<string, string | undefined>> = {
+    _id: ann,
+    patient: ann,
+    subject: `Patient/${ann}`,
+  };
+  const coded = encodeURIComponent("http://loinc.org|4548-4");
+  let asked = 0;
+  for (const { type, interaction, searchParam = [], searchInclude = [] } of rest.resource) {
+    expect(interaction).toEqual([{ code: "read" }, { code: "search-type" }]);
+    const questions = [
+      ...searchParam.map(({ name = "", documentation }: Record<string, string>) => [
+        name,
+        documentation === undefined ? values[name] : coded,
+      ]),
+      ...searchInclude.map((name: string) => ["_include", name]),
+    ].filter(([, value]) => value !== undefined);
+    for (const [name = "", value = ""] of questions) {
+      const path = `${type}?${name}=${value}`;
+      expect([path, (await ask("safe", path)).status]).toEqual([path, 200]);
+      asked += 1;
+    }
+  }
+  expect(asked).toBeGreaterThan(20);
+  // without a form the same server promises more
+  const plain = (await json("plain", "metadata")).body.rest[0];
+  expect(plain.interaction).toHaveLength(3);
+  expect(plain.documentation).toBeUndefined();
+});
+
 test("writes and batches under a form are refused, and nothing reaches the origin", async () => {
   const before = phylax.forwarded.length;
   const batch = {

@@ -49,7 +49,8 @@ export async function capabilities(
     mayDelete: isConditional("delete", traits),
     types: traits?.capabilities.types,
   });
-  return capabilityStatement(oauthUris(ports.publicUrl, signIn), types, usCoreServed(policy, types));
+  const profiles = usCoreServed(policy, types);
+  return capabilityStatement(oauthUris(ports.publicUrl, signIn), types, profiles, policy.form?.kind);
 }
 
 /**
