@@ -27,7 +27,11 @@ const handed = "./workers/gateway/handed-tables.ts";
 export const optionsOf = (worker: string): BuildOptions => ({
   ...workerOptions,
   ...(worker === "gateway" && {
-    alias: { "#fhir/r4/structure.gen": handed, "#fhir/r4/ties.gen": handed },
+    alias: {
+      "#fhir/r4/structure.gen": handed,
+      "#fhir/r4/summary.gen": handed,
+      "#fhir/r4/ties.gen": handed,
+    },
   }),
 });
 

@@ -56,6 +56,7 @@ test("the gateway's bundle has neither drizzle, Hono, jose and zod nor the check
     ...["drizzle-orm", "hono", "jose", "zod"].map((name) => `node_modules/${name}/`),
     "src/policy/check.ts",
     "src/fhir/r4/structure.gen.ts",
+    "src/fhir/r4/summary.gen.ts",
     "src/fhir/r4/ties.gen.ts",
   ];
   const largeIn = async (worker: string) => {

@@ -242,7 +242,7 @@ test("leaks at the edges, bad input: odd paths and headers lead nowhere, through
   expect(phylax.forwarded.length).toBe(before);
 });
 
-test("bodies: R4's lists, which the gateway gets from control, decide about codes and narratives", async ({
+test("tables of R4, which the gateway gets from control, decide about codes, narratives and summaries", async ({
   expect,
 }) => {
   const create = async (more: object) => {
@@ -258,6 +258,8 @@ test("bodies: R4's lists, which the gateway gets from control, decide about code
     expect(reply.status, reply.text).toBe(422);
   }
   expect((await create({ status: "none-of-these" })).text).toContain("observation-status");
+  const { entry = [] } = bundleOf(await askAt("main", `Patient?_id=${own}&_summary=true`));
+  expect(entry.map(({ resource }) => Object.keys(resource).includes("name"))).toEqual([true]);
 });
 
 test("listings: everything about a patient, over all its pages", async ({ expect }) => {

@@ -1,5 +1,5 @@
 import { elementsOf, type R4Element, type ResourceType } from "#fhir/r4/elements";
-import { isInSummary } from "#fhir/r4/summary";
+import { isInSummary } from "./summary.ts";
 
 /** `_summary` (FHIR R4 §3.1.1.5.8), as far as it limits the elements of a resource. */
 export type Summary = (typeof summaries)[number];

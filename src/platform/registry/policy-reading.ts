@@ -1,6 +1,7 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import * as structure from "#fhir/r4/structure.gen";
-import { r4Ties } from "#fhir/r4/ties.gen";
+import * as summary from "#fhir/r4/summary.gen";
+import * as ties from "#fhir/r4/ties.gen";
 import { policyDigest, readPublishedPolicy, type PolicyDocument } from "#policy/document";
 import { narrowedToForm } from "#policy/form/narrowed-view";
 import { askRegistry, policyTable, rowsWhere } from "./read-table.ts";
@@ -15,9 +16,9 @@ export class PolicyReading extends WorkerEntrypoint<{ readonly REGISTRY: D1Datab
     return await grantedPolicy(this.env.REGISTRY, digest);
   }
 
-  /** The tables by which bodies are judged. R4 4.0.1 does not change: each version has the same. */
-  tables(): typeof structure & { readonly r4Ties: typeof r4Ties } {
-    return { ...structure, r4Ties };
+  /** The tables by which rows and bodies are judged. R4 4.0.1 does not change: each version has the same. */
+  tables(): typeof structure & typeof summary & typeof ties {
+    return { ...structure, ...summary, ...ties };
   }
 }
 

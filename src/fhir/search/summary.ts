@@ -1,5 +1,5 @@
-import { elementsOf, r4ResourceTypes, type ResourceType } from "./elements.ts";
-import { r4Summaries } from "./summary.gen.ts";
+import { elementsOf, r4ResourceTypes, type ResourceType } from "#fhir/r4/elements";
+import { r4Summaries } from "#fhir/r4/summary.gen";
 
 const known = new Map<ResourceType, ReadonlySet<string>>();
 
