@@ -23,17 +23,20 @@ export const publishedScopes: readonly string[] = [
 
 /**
  * The requested scopes that an app's token for the FHIR base may have: those of the sign-in, and reading and
- * searching, also by conditions (`?category=…`). The registry's grant narrows them at the gateway.
+ * searching, also by conditions (`?category=…`), and for a patient's app adding. The registry's grant narrows them at
+ * the gateway.
  */
 export const appScopes = (requested: Iterable<string>): readonly string[] =>
-  [...requested].filter((scope) => launchScopes.some((own) => own === scope) || onlyReads(scope));
+  [...requested].filter((scope) => launchScopes.some((own) => own === scope) || onlyReadsOrAdds(scope));
 
-function onlyReads(scope: string): boolean {
+function onlyReadsOrAdds(scope: string): boolean {
   const parsed = parseScopes(scope);
   return (
     parsed.ok &&
     parsed.value.every(
-      ({ context, permissions }) => context !== "system" && permissions.every((each) => "rs".includes(each)),
+      ({ context, permissions }) =>
+        context !== "system" &&
+        permissions.every((each) => (context === "patient" ? "crs" : "rs").includes(each)),
     )
   );
 }

@@ -6,6 +6,7 @@ const deeds: Readonly<Record<string, string>> = {
   read: "Read and search",
   r: "Read",
   s: "Search",
+  c: "Add to",
 };
 
 const known: Readonly<Record<string, string>> = {
@@ -30,7 +31,7 @@ export function scopesInWords(scopes: readonly string[], isPatient = true): read
 function inWords(whole: string, isPatient: boolean): string {
   const [scope = "", ...conditions] = whole.split("?"); // patient/Observation.rs?category=…
   const [, context = "", type = "", permission = ""] =
-    /^(patient|user)\/(\*|[A-Za-z]+)\.(rs|read|r|s)$/u.exec(scope) ?? [];
+    /^(patient|user)\/(\*|[A-Za-z]+)\.(rs|read|r|s|c)$/u.exec(scope) ?? [];
   const deed = deeds[permission];
   if (deed === undefined) return (Object.hasOwn(known, whole) ? known[whole] : undefined) ?? whole;
   if (conditions.length > 0) return `${inWords(scope, isPatient)}, only with ${conditions.join("?")}`;

@@ -31,6 +31,7 @@ test("the consent page says in words what an app gets, and an unknown scope show
     "patient/*.rs",
     "patient/Observation.r",
     "patient/Observation.s?category=laboratory",
+    "patient/Communication.c",
     "patient/X.y",
   ];
   expect(scopesInWords(scopes)).toEqual([
@@ -39,6 +40,7 @@ test("the consent page says in words what an app gets, and an unknown scope show
     "Read and search all kinds of your records",
     "Read your test results and measurements",
     "Search your test results and measurements, only with category=laboratory",
+    "Add to your messages",
     "patient/X.y",
   ]);
   const page = consentPage({ client: "app", login: "p", scopes, choices: new Set(["hiv"]) });
