@@ -1,7 +1,8 @@
 // A single-page SMART app: authorization code with PKCE (RFC 7636), and tokens bound to a key of the browser (DPoP, RFC 9449).
 // `browser` is the window: its location, sessionStorage and fetch.
 
-const scope = "openid fhirUser launch/patient patient/*.rs"; // with AuditEvent, for the accounting
+// with AuditEvent, for the accounting; the messages are requests for corrections
+const scope = "openid fhirUser launch/patient patient/*.rs patient/Communication.c";
 const text = new TextEncoder();
 const base64url = (bytes) =>
   btoa(String.fromCharCode(...new Uint8Array(bytes)))
@@ -12,8 +13,8 @@ const sha256 = async (value) => base64url(await crypto.subtle.digest("SHA-256", 
 const random = () => base64url(crypto.getRandomValues(new Uint8Array(32)));
 
 /**
- * Returns the patient's record, and a function that gets the accounting of disclosures as a page; or nothing when
- * the browser leaves to sign in.
+ * Returns the patient's record, a function that asks the FHIR base, and a function that gets the accounting of disclosures
+ * as a page; or nothing when the browser leaves to sign in.
  */
 export async function start(settings, browser) {
   const { location, sessionStorage } = browser;
@@ -35,19 +36,25 @@ export async function start(settings, browser) {
     code_verifier: begun.verifier,
     redirect_uri: redirect,
   });
-  const get = async (path) => {
-    const answer = await send(session, `${settings.fhir}/${path}`, {
-      headers: { authorization: `DPoP ${tokens.access_token}`, accept: "application/fhir+json" },
+  const ask = async (path, { headers, ...sending } = {}) => {
+    const answer = await send(session, new URL(path, `${settings.fhir}/`).href, {
+      ...sending,
+      headers: {
+        ...headers,
+        authorization: `DPoP ${tokens.access_token}`,
+        accept: "application/fhir+json",
+      },
       token: tokens.access_token,
     });
-    if (answer.status === 200) return answer;
+    if (answer.ok) return answer;
     throw new Error((await answer.json()).issue[0].details.text); // it says what to do next
   };
   const zone = encodeURIComponent(Intl.DateTimeFormat().resolvedOptions().timeZone);
   return {
-    patient: await (await get(`Patient/${tokens.patient}`)).json(),
+    ask,
+    patient: await (await ask(`Patient/${tokens.patient}`)).json(),
     accounting: async () =>
-      (await get(`Patient/${tokens.patient}/$disclosures?all=true&_format=html&zone=${zone}`)).text(),
+      (await ask(`Patient/${tokens.patient}/$disclosures?all=true&_format=html&zone=${zone}`)).text(),
   };
 }
 

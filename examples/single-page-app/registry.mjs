@@ -35,7 +35,7 @@ const file = {
       purpose: "PATRQT",
       agreement: `${id}-terms`,
       policy: "patrqt",
-      scopes: "patient/*.rs",
+      scopes: "patient/*.rs patient/Communication.c",
       quotas: { default: { requests: 600, windowSeconds: 60 } },
     },
   ],

@@ -10,6 +10,7 @@ const answers = {
   "/": page,
   "/callback": page, // the issuer sends the browser back here
   "/app.js": ["text/javascript; charset=utf-8", file("app.js")],
+  "/corrections.js": ["text/javascript; charset=utf-8", file("corrections.js")],
   "/settings.json": ["application/json", JSON.stringify(settings)],
 };
 
