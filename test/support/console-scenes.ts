@@ -54,6 +54,7 @@ export function consoleScenes({ dev, officer, auditor, refused }: SceneSetting):
         await page.locator("[data-results] tbody tr").first().waitFor();
       },
     },
+    { name: "cases", path: "/cases" },
     { name: "ledger", path: "/ledger" },
     {
       name: "ledger-checked",
