@@ -18,7 +18,7 @@ export const requestRounds = {
   "read after a pause": [["registry"], ["guard"], ["revocations"], ["origin"], ["ledger"]],
   "first read of an isolate": [
     ["ledger", "registry"],
-    ["guard", "registry", "registry"],
+    ["guard", "registry", "registry", "registry"],
     ["revocations"],
     ["origin"],
     ["ledger"],
