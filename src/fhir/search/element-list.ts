@@ -1,5 +1,5 @@
-import { elementsOf, type R4Element, type ResourceType } from "#fhir/r4/elements";
-import { isInSummary } from "./summary.ts";
+import { elementsOf, r4ResourceTypes, type R4Element, type ResourceType } from "#fhir/r4/elements";
+import { r4Summaries } from "#fhir/r4/summary.gen";
 
 /** `_summary` (FHIR R4 §3.1.1.5.8), as far as it limits the elements of a resource. */
 export type Summary = (typeof summaries)[number];
@@ -69,3 +69,19 @@ function isOf(summary: Summary | undefined, type: ResourceType, { name }: R4Elem
 }
 
 const stem = (name: string) => name.replace(/\[x\]$/u, "");
+
+const summaryOf = new Map<ResourceType, ReadonlySet<string>>();
+
+/** True if a summary of the type shows its own element `name` (ElementDefinition.isSummary); a choice has `[x]`. */
+function isInSummary(type: ResourceType, name: string): boolean {
+  let names = summaryOf.get(type);
+  if (names === undefined) {
+    const bits = BigInt(`0x${r4Summaries.split(" ")[r4ResourceTypes.indexOf(type)]}`);
+    const elements = [...elementsOf(type).keys()].filter(
+      (element) => !elementsOf("DomainResource").has(element),
+    );
+    names = new Set(elements.filter((_, index) => ((bits >> BigInt(index)) & 1n) === 1n));
+    summaryOf.set(type, names);
+  }
+  return names.has(name);
+}
