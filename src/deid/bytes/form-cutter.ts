@@ -52,7 +52,7 @@ const known = new KnownTexts();
 let lastSystem = ruleMax;
 /** The number of the last text, or of the last part of a text whose output counts. */
 let lastText = 0;
-/** The values in a unit that may tell an age: of `%` only thousands reach 90. */
+/** The values in a unit that may tell an age: only thousands of `%` and `h` do, and 366 `d` are a year. */
 const [noAge, anyAge, ageOfThousands] = [0, 1, 2];
 /** A shorter value is read again: a comparison takes as long. */
 const repeatBytesMin = 12;
@@ -654,7 +654,12 @@ export class FormCutter {
       const code = typeof text === "string" ? unitOf(text) : undefined;
       if (code === undefined) return false;
       const age = ageOf(code);
-      const note = age === undefined ? noAge : age.years > 0.01 ? anyAge : ageOfThousands;
+      const note =
+        age === undefined
+          ? noAge
+          : age.years > (age.kind === "time" ? 0.001 : 0.01)
+            ? anyAge
+            : ageOfThousands;
       entry = known.learn(words, unitFrom, unitTo, unitRule, unitText(code), note);
       if (entry < 0) return again();
     }

@@ -226,12 +226,15 @@ function madeCoding(roll: () => number): JsonObject {
   return roll() < 0.5 ? { ...system, ...code, display: "x" } : { display: "x", ...code, ...system };
 }
 
-const units = "a mo year wk 1 kg 10*3/uL {score} furlong % a1 a.kg/kg /nHz mg/g 10*1 {tablet}"
+const units = "a mo d year wk 1 kg 10*3/uL {score} furlong % a1 a.kg/kg /nHz mg/g 10*1 {tablet}"
   .split(" ")
   .concat("");
 
 function madeQuantity(roll: () => number): JsonObject {
-  const value = pick(["5", "89", "90", "95", "-91", "0.5", "99.95", "1200", "9500", "9e9", "32873"], roll);
+  const value = pick(
+    ["5", "500", "89", "90", "95", "-91", "0.5", "99.95", "1200", "9500", "9e9", "32873"],
+    roll,
+  );
   const parts: Record<string, Json> = { value: roll() < 0.95 ? jsonNumber(value) : value };
   if (roll() < 0.3) parts["comparator"] = pick(["<", ">=", "ad", ">"], roll);
   if (roll() < 0.8) parts["unit"] = pick(units, roll);
