@@ -299,6 +299,10 @@ test("named rows leave on one page: a page of a part of them would tell which ro
     expect([path, whole.status, whole.body.entry?.length]).toEqual([path, 200, 130]);
   }
   expect((await json("safe", `Procedure?patient=${bob}`)).body.entry).toHaveLength(100);
+  const ofTypes = `?_type=Procedure,Condition&patient=${ann},${bob}`;
+  expect((await ask("safe", ofTypes)).status).toBe(403);
+  const few = await json("safe", `?_type=Observation,Condition&patient=${ann},${bob}`);
+  expect(few.status).toBe(200);
 });
 
 test("a withheld row answers as an absent row", async () => {

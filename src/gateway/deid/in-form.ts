@@ -60,6 +60,14 @@ export async function inForm(
   }
 }
 
+/** Answers whether a question names several rows: their order at the origin must not show. */
+function isChosen(interaction: Interaction): boolean {
+  if (interaction.kind === "search") return namesSeveral(interaction);
+  if (interaction.kind !== "everything") return false;
+  const ofTypes = [...(interaction.criteria?.of.values() ?? [])];
+  return ofTypes.some((parameters) => namesSeveral({ parameters, joins: [] }));
+}
+
 async function shownInForm(
   outcome: Extract<Outcome, { kind: "disclosed" }>,
   { form, base, at }: FormCaller,
@@ -80,7 +88,7 @@ async function shownInForm(
     year: new Date(at).getUTCFullYear(),
     base,
     sort: interaction.kind === "search" ? interaction.sort : [],
-    isChosen: interaction.kind === "search" && namesSeveral(interaction),
+    isChosen: isChosen(interaction),
   });
   if (formed.ok) return { ...outcome, disclosure: withBody(disclosure, formed.value) };
   switch (formed.error.reason) {
