@@ -127,11 +127,23 @@ test("a path of a policy is narrowed from its end, and a policy without a form s
     show: [
       "code.coding.system",
       "code.coding.code",
-      "value[x]",
+      "valueQuantity",
+      "valueCodeableConcept.coding.system",
+      "valueCodeableConcept.coding.code",
+      "valueBoolean",
+      "valueRange",
+      "valueRatio",
+      "valueDateTime",
+      "valuePeriod",
       "subject.reference",
       "valueQuantity.unit",
       "birthDate",
     ],
     extensions: ["http://hl7.org/fhir/us/core/StructureDefinition/us-core-race"],
   });
+  const limited = narrowedToForm(under("limited-data-set", rule(["Observation"], "everything"))).rules[0]
+    ?.show;
+  expect(limited).toContain("valueDateTime");
+  expect(limited).not.toContain("value[x]");
+  expect(limited).not.toContain("valueString");
 });

@@ -3,7 +3,6 @@ import type { PolicyDocument, PolicyRule } from "#policy/schema";
 import { readPath } from "#policy/view/element-path";
 import { codedExtensions, codingExtensions } from "./extension-fates.ts";
 import { fateOf, fates, formTableOf, type DeidForm } from "./fates.ts";
-import { datatypesOfDates } from "./form-search.ts";
 
 /** The datatypes in which much may stay back beside a little that leaves. Each backbone is such a type too. */
 const narrowedTypes: ReadonlySet<string> = new Set(["Address", "Attachment", "CodeableConcept", "Dosage"]);
@@ -45,7 +44,9 @@ function pathsLeft(form: DeidForm, type: string, path: string): readonly string[
     const [only] = left;
     const isEnd = index === steps.length - 1;
     if (only === undefined) return [];
-    // Several forms of a choice are the end of a path, and a value without parts of its own is judged as a whole.
+    if (isEnd && element.name === name && path.endsWith(name))
+      return left.flatMap((each) => formLeft(form, each, path.slice(0, -name.length) + each.name, []));
+    // Below several forms of a choice, and below a value without parts of its own, the value is judged as a whole.
     if (left.length > 1 || (!isEnd && only.change !== "parts")) return [path];
     if (isEnd) return formLeft(form, only, path, []);
     parent = only.type;
@@ -86,11 +87,7 @@ function allLeft(
 ): readonly string[] {
   return [...elementsOf(type).values()].flatMap((element) => {
     if (ruledApart.has(element.name)) return [];
-    const left = formsLeft(form, type, element);
-    // A search by a date reads each form of the choice.
-    const isSearched = form === "limited-data-set" && left.some((each) => datatypesOfDates.has(each.type));
-    if (isSearched && left.length < element.forms.length) return [before + element.name];
-    return left.flatMap((each) => formLeft(form, each, before + each.name, above));
+    return formsLeft(form, type, element).flatMap((each) => formLeft(form, each, before + each.name, above));
   });
 }
 

@@ -2,6 +2,7 @@ import { elementsOf } from "#fhir/r4/elements";
 import type { SearchParameterDefinition } from "#fhir/search/parameters";
 import type { SearchParameter } from "#fhir/search/search";
 import type { SearchValue } from "#fhir/search/value";
+import { datatypesOfDates } from "#policy/form/form-search";
 import type { ElementView, ObjectView, SlicedView } from "#policy/view/view";
 
 /**
@@ -88,10 +89,13 @@ function atPath(
   definition: SearchParameterDefinition,
 ): Searchable {
   if (step === undefined) return hidden;
-  const forms = elementsOf(view.type)
-    .get(step)
-    ?.forms.map((form) => form.name) ?? [step];
-  return forms.map((form) => inElement(view.elements.get(form), below, definition)).reduce(narrower, free);
+  // A form's view shows no text in a date's place, and a search by a date reads none.
+  const areDates = view.extensions.beforeForm === true && definition.type === "date" && below.length === 0;
+  const forms = elementsOf(view.type).get(step)?.forms ?? [{ name: step, type: undefined }];
+  return forms
+    .filter(({ type }) => !areDates || type === undefined || datatypesOfDates.has(type))
+    .map(({ name }) => inElement(view.elements.get(name), below, definition))
+    .reduce(narrower, free);
 }
 
 function inElement(
