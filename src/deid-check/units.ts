@@ -32,6 +32,9 @@ const noThings = /^\{(?:score|#|count|ratio|index|nominal)\}$/u;
 const factorForm =
   /(?<sign>[./]?)(?:(?<tens>10[*^][+-]?\d{1,2}|1)|(?<name>(?:[A-Za-z%_']|\[[^\]]+\])+)(?<power>[+-]?\d)?)?(?<braces>\{[^}]*\})?/uy;
 
+const yearsOfOthers =
+  /^(?:.+\.)?(?:a|mo|wk)(?:_[a-z])?(?:\{[^}]*\})?[./].|.\.(?:a|mo|wk)(?:_[a-z])?(?:\{[^}]*\})?$/u;
+
 /** Undefined: the checker cannot read the unit. */
 export function readUnit(text: string): ReadUnit | undefined {
   const one = sizeOf(text, () => 1);
@@ -39,7 +42,8 @@ export function readUnit(text: string): ReadUnit | undefined {
   // A unit of time grows as the second grows, and does not change as the other bases grow.
   const withTime = (sizeOf(text, (base) => (base === "s" ? 2 : 1)) ?? 0) / one;
   const withOthers = (sizeOf(text, (base) => (base === "s" ? 1 : 3 + bases.indexOf(base) / 7)) ?? 0) / one;
-  if (Math.abs(withOthers - 1) > 1e-9) return { kind: "other" };
+  // Years of anything else (`a.deg`) are no measure: the number would be an age.
+  if (Math.abs(withOthers - 1) > 1e-9) return yearsOfOthers.test(text) ? undefined : { kind: "other" };
   if (withTime === 2) return { kind: "time", years: one / (365.25 * 86_400) };
   if (withTime !== 1 || things.test(text)) return { kind: "other" };
   return { kind: "number", ones: one };

@@ -122,5 +122,11 @@ function sizeOf(code: string): UnitSize | undefined {
       else dimension.set(letter, sum);
     }
   }
-  return { size: product, dimension };
+  return hidesYears(dimension, parts) ? undefined : { size: product, dimension };
 }
+
+/** A product of years with a letter of its own (`a.deg`, `mo.[IU]`) would hide an age, and no measure has such a unit. */
+const hidesYears = (dimension: ReadonlyMap<string, number>, parts: readonly string[]): boolean =>
+  parts.length > 1 &&
+  [...dimension.keys()].some((letter) => letter !== "T") &&
+  parts.some((part) => /^\.?(?:a|mo|wk)(?:_[jgst])?(?:\{.*\})?$/u.test(part));

@@ -100,7 +100,8 @@ test("an age in any product of units, or in a number that names nothing, is foun
     " ",
   ))
     expect(found("95", code), code).toEqual([]);
-  for (const code of ["{Fox}", "fox", "a b", "a..b", "/", ""]) expect(found("5", code), code).not.toEqual([]);
+  for (const code of ["a.deg", "mo.[IU]", "[pH].wk", "{Fox}", "fox", "a b", "a..b", "/", ""])
+    expect(found("5", code), code).not.toEqual([]);
 });
 
 test("a time of a Timing is found by the unit beside it", () => {

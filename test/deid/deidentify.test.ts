@@ -107,7 +107,7 @@ test("ages of 90 and more are one group in every unit of time, and a smaller age
     valueQuantity: { value: 89, code: "a" },
   });
   const odd =
-    "12.a a.10*1 a/10*-1 10*1.a a1 s+1 Gs wk.d/d a.kg/kg g.a/mg mo.L/dm3 %.a {score}.a /nHz Hz.s.a J/nW mol/U";
+    "12.a a.10*1 a/10*-1 10*1.a a1 s+1 Gs wk.d/d a.kg/kg g.a/mg mo.L/dm3 %.a {score}.a /nHz Hz.s.a J/nW mol/U a.deg mo.[IU] [pH].wk";
   for (const code of odd.split(" "))
     expect(shown(years(8, { code })), code).not.toHaveProperty("valueQuantity");
   expect(shown(years(2.9e12, { code: "ms" }))).toMatchObject({ valueQuantity: group });
