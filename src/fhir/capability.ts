@@ -46,13 +46,13 @@ export function capabilityStatement(
         mode: "server",
         security: security(oauth),
         ...(form !== undefined && {
-          documentation: `45 CFR 164.514, ${form}: _count in hundreds, no modifiers, _elements, _summary or _total.`,
+          documentation: `45 CFR 164.514, ${form}: _count in hundreds, no modifiers, _elements, _summary, _total, _since, start or end.`,
         }),
         interaction: [
           ...(form === undefined ? [{ code: "batch" }, { code: "transaction" }] : []),
           { code: "search-system" },
         ],
-        ...(types.length > 0 && { resource: types.map((type) => writtenWith(type, profiles)) }),
+        ...(types.length > 0 && { resource: types.map((type) => writtenWith(type, profiles, form)) }),
       },
     ],
   };
@@ -65,8 +65,12 @@ const profilesOf = (types: readonly TypeCapability[]): ReadonlyMap<string, reado
       .filter(([, profiles]) => profiles.length > 0),
   );
 
-function writtenWith(capability: TypeCapability, profiles: ReadonlyMap<string, readonly string[]>) {
-  const { type, ...rest } = writtenCapability(capability);
+function writtenWith(
+  capability: TypeCapability,
+  profiles: ReadonlyMap<string, readonly string[]>,
+  form: string | undefined,
+) {
+  const { type, ...rest } = writtenCapability(capability, form === undefined ? "full-support" : "not-match");
   const supportedProfile = profiles.get(type);
   return { type, ...(supportedProfile !== undefined && { supportedProfile }), ...rest };
 }

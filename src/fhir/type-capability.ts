@@ -99,22 +99,19 @@ const referencesTo = (type: string): readonly string[] =>
 /**
  * As `CapabilityStatement.rest.resource`. An empty list has no member: an array of FHIR JSON is never
  * empty.
+ *
+ * @param conditionalRead `not-match` where no time of a change leaves.
  */
-export function writtenCapability({
-  type,
-  interactions,
-  parameters,
-  includes,
-  revincludes,
-  operations,
-  updateCreate = false,
-}: TypeCapability) {
+export function writtenCapability(
+  { type, interactions, parameters, includes, revincludes, operations, updateCreate = false }: TypeCapability,
+  conditionalRead: "full-support" | "not-match",
+) {
   const may = (interaction: TypeInteraction) => interactions.includes(interaction);
   return {
     type,
     interaction: interactions.map((code) => ({ code })),
     ...(may("history-instance") && { versioning: "versioned", readHistory: true }),
-    ...(may("read") && { conditionalRead: "full-support" }),
+    ...(may("read") && { conditionalRead }),
     ...(may("update") && { updateCreate }),
     ...(may("create") && { conditionalCreate: may("search-type") }),
     ...(may("update") && { conditionalUpdate: may("search-type") }),
