@@ -180,7 +180,7 @@ function open(env: GatewayEnv): (request: Request) => Promise<Response> {
     rowLeases: rowLeases({ books: env.ROW_LEASES, clock, newId, wait: place.wait }),
     policies,
     consents,
-    consentReadings: new IsolateReadings(env.CONSENT_DESK, consents, clock, place.wait),
+    consentReadings: new IsolateReadings(env.CONSENT_DESK, consents, place),
     relations: new RememberedRelations(),
     consentDesk: partInTime("control", env.CONSENT_DESK),
     reviews: isolateReviews(env.REVIEW_OPENING),

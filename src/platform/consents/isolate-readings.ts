@@ -14,6 +14,20 @@ export interface ReadingDesk {
   ): Promise<readonly string[]>;
 }
 
+interface ReadingPlace {
+  readonly clock: Clock;
+  readonly wait: (milliseconds: number) => Promise<unknown>;
+  readonly keepAlive: (work: Promise<void>) => void;
+}
+
+type ReadAtOrigin = (patients: readonly string[]) => Promise<readonly ConsentState[] | undefined>;
+
+interface ReadStep {
+  readonly claim: ReadingClaim;
+  readonly found: readonly ConsentState[] | undefined;
+  readonly done: readonly string[];
+}
+
 // A different request reads the same patients now. Its question to the origin takes this long at most, as a rule.
 const [waitMilliseconds, waitsMax] = [100, 100];
 const patientsMax = 20_000;
@@ -25,20 +39,13 @@ const patientsMax = 20_000;
 export class IsolateReadings {
   readonly #desk: ReadingDesk;
   readonly #copies: Pick<IsolateConsents, "reread">;
-  readonly #clock: Clock;
-  readonly #wait: (milliseconds: number) => Promise<unknown>;
+  readonly #place: ReadingPlace;
   readonly #readAt = new Newest<Instant>(patientsMax); // by origin and patient
 
-  constructor(
-    desk: ReadingDesk,
-    copies: Pick<IsolateConsents, "reread">,
-    clock: Clock,
-    wait: (milliseconds: number) => Promise<unknown>,
-  ) {
+  constructor(desk: ReadingDesk, copies: Pick<IsolateConsents, "reread">, place: ReadingPlace) {
     this.#desk = desk;
     this.#copies = copies;
-    this.#clock = clock;
-    this.#wait = wait;
+    this.#place = place;
   }
 
   /**
@@ -50,9 +57,9 @@ export class IsolateReadings {
     origin: string,
     patients: readonly string[],
     everyMilliseconds: number,
-    read: (patients: readonly string[]) => Promise<readonly ConsentState[] | undefined>,
+    read: ReadAtOrigin,
   ): Promise<boolean> {
-    const begun = this.#clock();
+    const begun = this.#place.clock();
     const isDue = (patient: string) => {
       const readAt = this.#readAt.get(`${origin}/${patient}`);
       return readAt === undefined || ageAt(readAt, begun) >= everyMilliseconds;
@@ -63,20 +70,17 @@ export class IsolateReadings {
     const readAt = new Map<string, Instant>();
     try {
       for (let waits = 0; due.size > 0 && waits <= waitsMax; waits += 1) {
-        if (waits > 0) await this.#wait(waitMilliseconds);
+        if (waits > 0) await this.#place.wait(waitMilliseconds);
         const question = { origin, patients: [...due], everyMilliseconds };
-        const at = this.#clock();
-        const claim = await inTime("consentReadings", () => this.#desk.claimReading(question));
+        const at = this.#place.clock();
+        const step = this.#claimAndRead(question, read);
+        this.#place.keepAlive(step.then(settled, settled));
+        const { claim, found, done } = await step;
         for (const { patient, ageMilliseconds } of claim.read) {
           due.delete(patient);
           readAt.set(patient, instant(at - ageMilliseconds));
         }
         if (claim.claimed.length === 0) continue;
-        const claimed = { ...question, patients: claim.claimed };
-        const found = await read(claim.claimed).catch(() => undefined);
-        const done = await inTime("consentReadings", () =>
-          this.#desk.fileReading(claim.change, claimed, found),
-        );
         if (found === undefined) return false;
         for (const patient of done) due.delete(patient);
       }
@@ -89,4 +93,16 @@ export class IsolateReadings {
     for (const [patient, at] of readAt) this.#readAt.set(`${origin}/${patient}`, at);
     return true;
   }
+
+  /** The runtime would end it when the sender leaves, and no other request could read the claimed patients for a minute. */
+  async #claimAndRead(question: ReadingQuestion, read: ReadAtOrigin): Promise<ReadStep> {
+    const claim = await inTime("consentReadings", () => this.#desk.claimReading(question));
+    if (claim.claimed.length === 0) return { claim, found: [], done: [] };
+    const claimed = { ...question, patients: claim.claimed };
+    const found = await read(claim.claimed).catch(() => undefined);
+    const done = await inTime("consentReadings", () => this.#desk.fileReading(claim.change, claimed, found));
+    return { claim, found, done };
+  }
 }
+
+const settled = (): void => undefined;
