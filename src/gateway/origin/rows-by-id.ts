@@ -52,8 +52,13 @@ export async function rowsById(
   const isFault =
     found.error.reason === "origin_refused" && found.error.status === 500 && (faults.left -= 1) >= 0;
   if (!isFault && found.error.reason !== "origin_answer_too_large") return found;
-  if (ids.length === 1)
-    return isFault && !isSecond ? rowsById(type, ids, origin, judge, faults, true) : ok(undefined);
+  if (ids.length === 1) {
+    if (!isFault) return ok(undefined);
+    // An origin that fails for nobody's id, too, fails for a moment: its resources are not to blame.
+    return isSecond
+      ? rowsById(type, [nobodysId], origin, judge)
+      : rowsById(type, ids, origin, judge, faults, true);
+  }
   const half = ids.length >> 1;
   const first = await rowsById(type, ids.slice(0, half), origin, judge, faults);
   return first.ok ? rowsById(type, ids.slice(half), origin, judge, faults) : first;

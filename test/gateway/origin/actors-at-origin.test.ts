@@ -152,6 +152,8 @@ test("an actor at whose resource the origin fails is nobody known, alone; a fail
   expect(names.flat()).toEqual(groups.map(({ id }) => (id in failing ? "?" : "Practitioner/p")));
   const all = Object.fromEntries(groups.map(({ id }) => [id, 500]));
   await expect(named(consents, groups, all)).rejects.toThrow("origin_refused");
+  const [few, down] = [groups.slice(0, 3), { g0: 500, g1: 500, g2: 500, "-": 500 }];
+  await expect(named(consents.slice(0, 3), few, down)).rejects.toThrow("origin_refused");
   // a fault of the connection's own says nothing about a resource
   await expect(named(consents, groups, { g3: 502 })).rejects.toThrow("origin_refused");
   const [found] = (await named([naming("1", "ann", "Group/g3")], groups, { g3: 501 })).names;
