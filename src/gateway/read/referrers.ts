@@ -99,7 +99,7 @@ async function openersOf(
     return openers.length < most ? "next" : "end";
   });
   // A server that does not support this parameter has no referrer.
-  if (failed !== undefined && failed.reason !== "too_many_rows")
+  if (openers.length === 0 && failed !== undefined && failed.reason !== "too_many_rows")
     return pages === 0 && isUnknownAtOrigin(failed) ? ok(openers) : err(failed);
   return hasRoom ? ok(openers) : err({ reason: "too_many_rows" });
 }
