@@ -31,6 +31,8 @@ export interface Filled<P> {
 // it is short only if over 80 % of the rows, and of five hundred rows, are hidden; otherwise its length would
 // tell their number at an origin with small pages.
 const [originPagesMax, shortPagesMax, originRowsMin] = [5, 50, 500];
+// So many new rows before the last row of the previous page are not looked through: the row is gone.
+const lookedForMax = 10_000;
 
 /** Answers whether enough was read for an answer that is not full. */
 const isEnough = (pages: number, rows: number): boolean =>
@@ -191,7 +193,7 @@ async function fillFrom<P extends Fillable>(
     const ahead = looksAhead && (await hasVisibleRow(page, at, first, origin));
     hasLookedAhead ||= looksAhead;
     if (ahead) return ok({ page, next: at });
-    if (!isEnough(pages, seen - from)) continue;
+    if (!isEnough(pages, seen - from) && !(isBefore && seen - start.seen >= lookedForMax)) continue;
     return isBefore ? err({ reason: "page_link_target_absent" }) : ok({ page, next: at });
   }
 }
