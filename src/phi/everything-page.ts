@@ -142,6 +142,10 @@ export class EverythingPage {
     return this.#hide();
   }
 
+  countAgain(rows: number): void {
+    this.#withheld -= rows;
+  }
+
   #hide(): Result<Offered, DisclosureRefusal> {
     this.#withheld += 1;
     return ok("hidden");

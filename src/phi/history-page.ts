@@ -119,6 +119,10 @@ export class HistoryPage {
     return this.#grant.id === undefined || this.#grant.id === id;
   }
 
+  countAgain(rows: number): void {
+    this.#withheld -= rows;
+  }
+
   #hide(): Result<Offered, DisclosureRefusal> {
     this.#withheld += 1;
     return ok("hidden");

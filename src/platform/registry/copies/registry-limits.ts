@@ -23,7 +23,7 @@ export const registryLimits: CacheLimits = {
 
 /**
  * For a single copy of all records of a kind, which is retained whatever its weight: each request, also one without any
- * credential, would read all of them again. The registry bounds them.
+ * credential, would read all of them again. Each applied file is bounded.
  */
 export const wholeLimits: CacheLimits = { ...registryLimits, weightMax: Infinity };
 
