@@ -6,7 +6,7 @@ export type ReadUnit =
   /** Another dimension, or the number of a named thing. */
   | { readonly kind: "other" };
 
-/** Units by others, as UCUM defines them. A unit that no row defines is a base of its own. */
+/** Units as UCUM defines them, by further units. A unit without a row here is a base. */
 const definitions: ReadonlyMap<string, readonly [factor: number, unit: string]> = new Map(
   `min 60 s;h 60 min;d 24 h;wk 7 d;a 365.25 d;a_j 1 a;a_g 1 a;a_t 1 a;mo 0.08333333333333333 a;mo_j 1 mo;mo_g 1 mo;mo_s 1 mo;
 L 1 dm3;l 1 L;eq 1 mol;osm 1 mol;U 1 umol/min;[iU] 1 [IU];N 1 kg.m/s2;J 1 N.m;W 1 J/s;V 1 W/A;Pa 1 N/m2;
@@ -39,10 +39,10 @@ const yearsOfOthers =
 export function readUnit(text: string): ReadUnit | undefined {
   const one = sizeOf(text, () => 1);
   if (one === undefined) return undefined;
-  // A unit of time grows as the second grows, and does not change as the other bases grow.
+  // A unit of time grows with the second, and with no further base.
   const withTime = (sizeOf(text, (base) => (base === "s" ? 2 : 1)) ?? 0) / one;
   const withOthers = (sizeOf(text, (base) => (base === "s" ? 1 : 3 + bases.indexOf(base) / 7)) ?? 0) / one;
-  // Years of anything else (`a.deg`) are no measure: the number would be an age.
+  // `a.deg` measures nothing: its number would be an age.
   if (Math.abs(withOthers - 1) > 1e-9) return yearsOfOthers.test(text) ? undefined : { kind: "other" };
   if (withTime === 2) return { kind: "time", years: one / (365.25 * 86_400) };
   if (withTime !== 1 || things.test(text)) return { kind: "other" };

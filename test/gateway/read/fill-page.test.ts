@@ -495,6 +495,18 @@ test("a further page goes on behind its last row, however many new rows have com
   expect(ids).toEqual(list.map(({ id }) => id));
 });
 
+test("a link whose row is gone looks through some ten thousand rows, not through fifty pages of any size", async ({
+  expect,
+}) => {
+  const origin = paged(rows(Array.from({ length: 30_000 }, () => true)), 1_000);
+  const { next } = await page(origin, 1_000);
+  if (next === undefined) throw new Error("there is a further page");
+  const before = origin.asked.length;
+  const filled = await fill(origin, 1_000, { ...next, link: undefined, after: "gone", seen: 0 });
+  expect(filled).toMatchObject({ error: { reason: "page_link_target_absent" } });
+  expect(origin.asked.length - before).toBeLessThan(15);
+});
+
 test("a further page of a list whose rows have grown goes on behind its last row, over however many pages of the origin", async ({
   expect,
 }) => {
