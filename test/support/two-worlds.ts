@@ -320,7 +320,7 @@ class Side {
     // Two worlds that both refuse everything have no differences.
     if (response.status === 503 && leaves.length === 0)
       throw new Error(`the gateway is out of order: ${path} is not recorded`);
-    // A server draws the id of a new row. Parts that work side by side may draw before it or after it.
+    // A server draws the ids of new rows and of held searches. Parts that work side by side may draw before it or after it.
     const assigned = assignedId.exec(response.headers.get("location") ?? "")?.[0];
     const masked = (text: string) =>
       assigned === undefined ? text : text.replaceAll(assigned, "-".repeat(assigned.length));
@@ -334,7 +334,10 @@ class Side {
         ]),
       ),
       body: Buffer.from(masked(body.toString("latin1")), "latin1"),
-      questions: this.#reached,
+      questions: this.#reached.map(({ path, ...sent }) => ({
+        ...sent,
+        path: masked(path).replace(heldSearch, "-"),
+      })),
       waits: this.#waits,
       records: (assigned === undefined
         ? records
@@ -354,6 +357,8 @@ class Side {
 }
 
 const assignedId = /(?<=\/)[0-9a-f-]{36}(?=\/_history\/|$)/u;
+/** The name of a search whose further pages the sandbox holds, as HAPI does. */
+const heldSearch = /(?<=[?&]_getpages=)[0-9a-f-]{36}/u;
 const ofOneLedger = /^(?:phylax-receipt|signature)$/u;
 
 const byPlace = (a: Omit<AuditRecord, "seed">, b: Omit<AuditRecord, "seed">): number =>
