@@ -5,10 +5,12 @@ import { marked } from "#deid/form-answer";
 import { unknownAmong } from "#deid/known-codes";
 import type { Interaction } from "#fhir/interaction";
 import { isArray, isObject, textAt, type Json, type JsonObject } from "#fhir/json/json";
+import { elementsOf } from "#fhir/r4/elements";
 import { typeShapeOf } from "#fhir/validate/shape";
 import type { Scopes } from "#identity/scopes";
 import { fateOf, fates, formTableOf, type DeidForm, type FateName } from "#policy/form/fates";
 import type { PolicyForm } from "#policy/schema";
+import { readPath } from "#policy/view/element-path";
 import type { ExplainStep } from "./explain-step.ts";
 import type { RedactionChange } from "./explain-redaction.ts";
 
@@ -58,6 +60,27 @@ function spoken(name: FateName, form: DeidForm): string {
   const { change, paragraphs, why } = fates[name];
   const paragraph = paragraphs.split("; ")[form === "safe-harbor" ? 0 : 1] ?? paragraphs;
   return `${change[form]}, ${paragraph}: ${why}`;
+}
+
+/** What a form makes of the element at a path of a view; empty: its values leave as they are. */
+export function fateInForm(type: string, path: string, form: DeidForm): string {
+  let parents: readonly string[] = [type];
+  for (const { name } of readPath(path)) {
+    const found = parents.flatMap((parent) =>
+      [...elementsOf(parent).values()].flatMap((element) =>
+        element.forms
+          .filter((each) => each.name === name || element.name === name)
+          .map((each) => ({ type: each.type, fate: fateOf(parent, each.name, each.type) })),
+      ),
+    );
+    const ends = found.filter(({ fate }) => fates[fate].change[form] !== "parts");
+    if (ends.length > 0) {
+      const changed = ends.filter(({ fate }) => fates[fate].change[form] !== "keep");
+      return [...new Set(changed.map(({ fate }) => spoken(fate, form)))].join("; ");
+    }
+    parents = found.map((each) => each.type);
+  }
+  return "";
 }
 
 /** A sample in a form. Undefined: the form withholds the sample. Its ids are words for random codes. */

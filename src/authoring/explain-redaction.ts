@@ -90,7 +90,8 @@ class Walk {
     const path = at + name;
     const element = view.elements.get(name.replace(/^_/u, ""));
     if (after === undefined && !(isArray(before) && element?.kind === "resource")) {
-      return [{ kind: "removed", path, why: whyHidden(name, view) }];
+      const isOfNoSlice = isArray(before) && before.every((item) => isInNoSlice(item, element));
+      return [{ kind: "removed", path, why: isOfNoSlice ? inNoSlice : whyHidden(name, view) }];
     }
     if (isArray(before)) return this.#items(name, before, isArray(after) ? after : [], view, path);
     if (after === undefined) return [];
@@ -155,11 +156,14 @@ class Walk {
         ? `no rule and scope to read ${type} covers it`
         : "no remaining element refers to it";
     }
-    if (element?.kind === "object" && isObject(item) && element.viewOf(item) === undefined)
-      return "it is in none of the shown slices";
+    if (isInNoSlice(item, element)) return inNoSlice;
     return element === undefined ? whyHidden(name, view) : "no part of it is shown";
   }
 }
+
+const inNoSlice = "it is in none of the shown slices";
+const isInNoSlice = (item: Json, element: ElementView | undefined): boolean =>
+  element?.kind === "object" && isObject(item) && element.viewOf(item) === undefined;
 
 const nestingOf = (name: string): Nesting => (name === "contained" ? "contained" : "entry");
 

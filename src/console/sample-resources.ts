@@ -7,7 +7,10 @@ export const sampleResources: readonly JsonObject[] = [
   {
     resourceType: "Patient",
     id: "sample",
-    identifier: [{ system: "urn:example:record", value: "MRN-0042" }],
+    identifier: [
+      { system: "https://github.com/synthetichealth/synthea", value: "MRN-0042" },
+      { system: "http://hl7.org/fhir/sid/us-ssn", value: "999-00-0042" },
+    ],
     active: true,
     name: [{ family: "Okafor", given: ["Amara"] }],
     telecom: [{ system: "phone", value: "+1-617-555-0147" }],

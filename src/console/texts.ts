@@ -816,11 +816,29 @@ export const texts = {
   sees: {
     title: (client: string) => `What ${client} may see`,
     intro: (purpose: string, origin: string, policy: string) =>
-      `For ${english.purpose(purpose)} at ${origin}, by the policy ${policy}. The samples are invented; the engine that serves requests cuts them.`,
+      `For ${english.purpose(purpose)} at ${origin}, by the policy ${policy}. Consents, labels and dates may hide further rows.`,
+    granted: "Every type and element",
+    grantedNote:
+      "No other type and no other element leaves. Rows of several lines show the elements of all these lines.",
+    noType: "No type leaves.",
+    type: "Type",
+    rows: "Rows",
+    allRows: "every row of the scopes",
+    openedBy: (references: string) => `opened by ${references}`,
+    may: "May",
+    samples: "Samples",
+    samplesNote:
+      "Invented examples of five types, cut by the engine that serves requests. The list above is complete; the samples are not.",
     element: "Element",
     fate: "Result",
     why: "Reason",
-    fates: { shown: "shown", removed: "removed", changed: "changed", added: "added" },
+    fates: {
+      shown: "shown",
+      partly: "shown in part",
+      removed: "removed",
+      changed: "changed",
+      added: "added",
+    },
     nothing: "Nothing of this type leaves:",
     sample: (type: string) => `The sample ${type} before and after`,
   },

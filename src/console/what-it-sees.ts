@@ -1,4 +1,5 @@
 import { explainSample } from "#authoring/explain-sample";
+import { grantedTypes, type GrantedRows } from "#authoring/granted-types";
 import { textAt, type JsonObject } from "#fhir/json/json";
 import { isResourceType } from "#fhir/r4/elements";
 import { parseScopes } from "#identity/scopes";
@@ -13,7 +14,7 @@ import { sampleResources } from "./sample-resources.ts";
 /** An element of a sample under a grant. */
 export interface SeenElement {
   readonly path: string;
-  readonly fate: "shown" | "removed" | "changed" | "added";
+  readonly fate: "shown" | "partly" | "removed" | "changed" | "added";
   readonly why: string;
 }
 
@@ -27,15 +28,22 @@ export interface SeenSample {
   readonly elements: readonly SeenElement[];
 }
 
+/** Whatever a grant lets its client see, and invented samples of it. */
+export interface Seen {
+  readonly granted: readonly GrantedRows[];
+  readonly samples: readonly SeenSample[];
+}
+
 /**
- * Cuts each sample with the engine that serves requests, as a read under the grant, in the form of its policy. The error is the reason why a
- * policy cannot be read. No request is made.
+ * Lists each type and element that the grant shows, and cuts each sample with the engine that serves requests, as a
+ * read under the grant, in the form of its policy. The error is the reason why a policy cannot be read. No request is
+ * made.
  */
 export function whatItSees(
   { scopes: scopeText, purpose }: Pick<ShownGrant, "scopes" | "purpose">,
   body: unknown,
   at: Instant,
-): Result<readonly SeenSample[], string> {
+): Result<Seen, string> {
   const document = readPolicyDocument(body);
   if (!document.ok) return err(document.error[0].problem);
   const scopes = parseScopes(scopeText);
@@ -52,8 +60,9 @@ export function whatItSees(
     at,
   };
   const about = { document: document.value, policy, access, users: "" };
-  return ok(
-    sampleResources.flatMap((resource): SeenSample[] => {
+  return ok({
+    granted: grantedTypes(about),
+    samples: sampleResources.flatMap((resource): SeenSample[] => {
       const type = textAt(resource, "resourceType") ?? "";
       if (!isResourceType(type)) return [];
       const { kept, before, after, changes } = explainSample(
@@ -63,10 +72,11 @@ export function whatItSees(
       );
       const changed = changes.map(({ kind, path, why }): SeenElement => ({ path, fate: kind, why }));
       const touched = new Set(changed.map(({ path }) => path.split(/[.[]/u)[0]));
+      const changedWhole = new Set(changed.map(({ path }) => path));
       const shown = Object.keys(after ?? {})
-        .filter((path) => path !== "resourceType" && !touched.has(path))
-        .map((path): SeenElement => ({ path, fate: "shown", why: "" }));
+        .filter((path) => path in resource && path !== "resourceType" && !changedWhole.has(path))
+        .map((path): SeenElement => ({ path, fate: touched.has(path) ? "partly" : "shown", why: "" }));
       return [{ type, kept, before, after, elements: [...shown, ...changed] }];
     }),
-  );
+  });
 }

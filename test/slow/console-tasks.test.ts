@@ -231,11 +231,14 @@ describe.skipIf(!hasChromium)("the operators' tasks in Chromium", () => {
     await open("Registry", 'a:text-is("payer")');
     await click('a:has-text("what it sees")');
     expect(clicks).toBe(3);
+    const granted = page.locator("table:has(caption:text-is('Every type and element')) tbody tr");
+    expect(await granted.count()).toBeGreaterThan(20);
+    expect(await granted.filter({ hasText: "identifier[system=" }).count()).toBeGreaterThan(0);
     expect(
-      await page.locator("section:has(h2:text-is('Observation')) tr:has-text('note')").textContent(),
+      await page.locator("section:has(h3:text-is('Observation')) tr:has-text('note')").textContent(),
     ).toContain("removed");
     expect(
-      await page.locator("section:has(h2:text-is('Observation')) tr:has-text('valueQuantity')").textContent(),
+      await page.locator("section:has(h3:text-is('Observation')) tr:has-text('valueQuantity')").textContent(),
     ).toContain("shown");
   });
 

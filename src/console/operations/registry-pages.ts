@@ -63,7 +63,7 @@ export function addRegistryPages(ports: ConsolePorts, { show, step }: PageMaker)
       const grant = grantsOf(view, id).find((each) => each.purpose === purpose && each.origin === origin);
       if (grant === undefined) return { status: 404, content: MissingContent() };
       const body = view.registry.policies?.find(({ name }) => name === grant.policy)?.body;
-      return { content: SeesPage({ grant, samples: whatItSees(grant, body, admin.clock()) }) };
+      return { content: SeesPage({ grant, seen: whatItSees(grant, body, admin.clock()) }) };
     }),
   );
 }

@@ -1,24 +1,29 @@
 import type { Result } from "#kernel/result";
 import type { ShownGrant } from "#console/registry-view";
 import { texts } from "#console/texts";
-import type { SeenElement, SeenSample } from "#console/what-it-sees";
+import type { GrantedRows } from "#authoring/granted-types";
+import type { Seen, SeenElement, SeenSample } from "#console/what-it-sees";
 import { Badge, Table } from "./shell.tsx";
 import { LinkLine, Side } from "./parts.tsx";
 import { clientAddress } from "./registry.tsx";
 
 const { sees } = texts;
 
-const tones = { shown: "good", removed: "bad", changed: "warn", added: "still" } as const satisfies Readonly<
-  Record<SeenElement["fate"], string>
->;
+const tones = {
+  shown: "good",
+  partly: "warn",
+  removed: "bad",
+  changed: "warn",
+  added: "still",
+} as const satisfies Readonly<Record<SeenElement["fate"], string>>;
 
-/** What a grant lets its client see, element by element, beside samples before and after. */
+/** What a grant lets its client see: all types and elements, then samples before and after. */
 export function SeesPage({
   grant: { client, purpose, origin, policy, scopes },
-  samples,
+  seen,
 }: {
   readonly grant: ShownGrant;
-  readonly samples: Result<readonly SeenSample[], string>;
+  readonly seen: Result<Seen, string>;
 }) {
   return (
     <>
@@ -28,19 +33,52 @@ export function SeesPage({
       <p class="note">
         {texts.registry.scopes}: <code>{scopes}</code>
       </p>
-      {samples.ok ? (
-        samples.value.map((sample) => <Sample {...sample} />)
+      {seen.ok ? (
+        <>
+          <h2>{sees.granted}</h2>
+          <p class="note">{sees.grantedNote}</p>
+          <Table
+            caption={sees.granted}
+            heads={[sees.type, sees.rows, sees.may, sees.element]}
+            rows={seen.value.granted.map(grantedRow)}
+            none={sees.noType}
+          />
+          <h2>{sees.samples}</h2>
+          <p class="note">{sees.samplesNote}</p>
+          {seen.value.samples.map((sample) => (
+            <Sample {...sample} />
+          ))}
+        </>
       ) : (
-        <p class="alert bad">{samples.error}</p>
+        <p class="alert bad">{seen.error}</p>
       )}
     </>
   );
 }
 
+const grantedRow = ({ type, interactions, conditions, referredBy, elements }: GrantedRows) => [
+  type,
+  [
+    conditions.join("; ") || (referredBy.length === 0 ? sees.allRows : ""),
+    referredBy.length > 0 && sees.openedBy(referredBy.join(", ")),
+  ]
+    .filter(Boolean)
+    .join("; "),
+  interactions.join(", "),
+  <ul class="elements">
+    {elements.map(({ path, why }) => (
+      <li>
+        <code>{path}</code>
+        {why === "" ? "" : ` (${why})`}
+      </li>
+    ))}
+  </ul>,
+];
+
 function Sample({ type, kept, before, after, elements }: SeenSample) {
   return (
     <section>
-      <h2>{type}</h2>
+      <h3>{type}</h3>
       {after === undefined ? (
         <p class="alert still">
           {sees.nothing} {kept.join("; ")}
