@@ -153,6 +153,8 @@ export const forms = {
   accessReview: list({
     grant: "CLIENT/ORIGIN/PURPOSE",
     policy: "digest of its policy",
+    since: "time from which it has records, or null",
+    covered: "true if its records cover the days: only then is anything proposed",
     records: "number of records",
     lastUse: "time, or null",
     purposes: "codes that were used",

@@ -1,11 +1,11 @@
-import { dayMilliseconds } from "#kernel/clock";
 import { writeFileSync } from "node:fs";
 import * as z from "zod";
 import { eventsOf } from "#auditing/ledger-events";
 import type { NarrowedPolicy } from "#authoring/narrow-policy";
 import { grantName } from "#audit/grant-name";
 import { namedForGrant, narrowedByUse } from "#authoring/review-grant";
-import { UsedAccess } from "#authoring/used-access";
+import { ReviewedUse, type GrantUse } from "#authoring/reviewed-use";
+import type { UsedAccess } from "#authoring/used-access";
 import { policyDigest } from "#policy/document";
 import { submitChange, type DraftChange } from "../approvals/submit-change.ts";
 import { posterOf, posterOptions } from "../connection/operator-post.ts";
@@ -28,13 +28,13 @@ const policyForm = z.object({ name: z.string(), body: z.unknown() });
 
 interface Reviewed {
   readonly grant: z.infer<typeof grantForm>;
-  readonly used: UsedAccess;
+  readonly use: GrantUse;
   readonly narrowed: NarrowedPolicy | undefined;
 }
 
 /**
  * Reviews each grant (of a client) by the records of the last days: its last use, what was used, and the narrower
- * policy that drops only what was not used. `--accept` publishes these policies and gives them to the grants;
+ * policy that drops only what was not used. Nothing is proposed for a grant before its records cover these days. `--accept` publishes these policies and gives them to the grants;
  * `--remove-unused` removes grants without any use. Returns 0, 1 if a leaf could not be opened, 2 when it is refused.
  */
 export async function accessReview(args: readonly string[]): Promise<number> {
@@ -49,7 +49,7 @@ export async function accessReview(args: readonly string[]): Promise<number> {
     why: { type: "string" },
   });
   const days = Number(values.days);
-  if (positionals.length > 1 || !Number.isInteger(days) || days < 1) throw new Misuse();
+  if (positionals.length > 1 || !(days > 0)) throw new Misuse();
   const from = posterOf(values);
   const { digest, lists } = await readRegistryOf(from);
   const [client] = positionals;
@@ -59,9 +59,8 @@ export async function accessReview(args: readonly string[]): Promise<number> {
     .filter((grant) => client === undefined || grant.client === client);
   if (grants.length === 0)
     throw new Misuse(`no grant of ${client ?? "any client"}: phylax registry show grants`);
-  const used = new Map(grants.map((grant) => [grantName(grant), new UsedAccess()]));
+  const use = new ReviewedUse(grants, days, Date.now());
   const unread = new UnreadList();
-  const first = Date.now() - days * dayMilliseconds;
   for await (const found of eventsOf(
     await auditorSource(
       { ...values, keys: keyFilesOf({ ...values, key: values["log-key"] }) },
@@ -69,7 +68,7 @@ export async function accessReview(args: readonly string[]): Promise<number> {
     ),
   )) {
     if (!("event" in found)) unread.add(found);
-    else if (found.event.at >= first) used.get(found.event.why?.grant ?? "")?.add(found.event);
+    else use.add(found.event);
   }
   for (const line of unread.lines) complain(printable(line));
   const bodies = new Map(
@@ -78,10 +77,12 @@ export async function accessReview(args: readonly string[]): Promise<number> {
       .parse(lists["policies"])
       .map(({ name, body }) => [name, body]),
   );
-  const reviewed = grants.map((grant) =>
-    reviewedGrant(grant, used.get(grantName(grant)), bodies.get(grant.policy)),
-  );
   const now = Date.now();
+  const reviewed = grants.map((grant): Reviewed => {
+    const found = use.of(grant);
+    const body = found.isCovered ? bodies.get(grant.policy) : undefined;
+    return { grant, use: found, narrowed: narrowedByUse(found.used, body, now) };
+  });
   for (const each of reviewed) for (const line of linesOf(each, days, now)) say(printable(line));
   const draft = await draftOf(reviewed, values["remove-unused"]);
   if (values.out !== undefined) writeFileSync(values.out, `${JSON.stringify(draft, null, 2)}\n`);
@@ -94,22 +95,24 @@ export async function accessReview(args: readonly string[]): Promise<number> {
   return (await submitChange(from, { expects: digest, ...draft }, values.why)).exitCode;
 }
 
-const reviewedGrant = (grant: Reviewed["grant"], used = new UsedAccess(), body?: unknown): Reviewed => ({
-  grant,
-  used,
-  narrowed: narrowedByUse(used, body, Date.now()),
-});
-
-function linesOf({ grant, used, narrowed }: Reviewed, days: number, now: number): readonly string[] {
+function linesOf(
+  { grant, use: { used, since, isCovered }, narrowed }: Reviewed,
+  days: number,
+  now: number,
+): readonly string[] {
   const head = `${grant.client} ${grant.origin} ${grant.purpose}  policy ${grant.policy}`;
-  if (used.count === 0) return [`${head}  no use in ${days} days`];
+  const records = since === undefined ? "no record" : `records since ${new Date(since).toISOString()}`;
+  const uncovered = `${records} do not cover ${days} days: nothing is proposed`;
+  if (used.count === 0)
+    return [isCovered ? `${head}  no use in ${days} days` : `${head}  no use on record; ${uncovered}`];
   const types = [...used.types].map(([type, interactions]) => {
     const parameters = [...(used.parameters.get(type) ?? [])];
     const by = parameters.length === 0 ? "" : ` by ${parameters.join(", ")}`;
     return `  used: ${type} ${[...interactions].join(", ")}${by}`;
   });
-  const dropped =
-    narrowed === undefined
+  const dropped = !isCovered
+    ? [`  ${uncovered}`]
+    : narrowed === undefined
       ? ["  no narrower policy is known to refuse nothing that was used"]
       : narrowed.dropped.length === 0
         ? ["  all that the policy grants was used"]
@@ -131,9 +134,11 @@ function measuredLines(used: UsedAccess, now: number): readonly string[] {
   return [isEnough ? known : `${known}: too few answers to say which did not leave`];
 }
 
-const asJson = ({ grant, used, narrowed }: Reviewed, now: number): object => ({
+const asJson = ({ grant, use: { used, since, isCovered }, narrowed }: Reviewed, now: number): object => ({
   grant: grantName(grant),
   policy: grant.policy,
+  since: since === undefined ? null : new Date(since).toISOString(),
+  covered: isCovered,
   records: used.count,
   lastUse: used.count === 0 ? null : new Date(used.lastUse).toISOString(),
   purposes: [...used.purposes],
@@ -170,7 +175,7 @@ async function draftOf(reviewed: readonly Reviewed[], removesUnused: boolean): P
     policies.push(policy);
     grants.push({ ...grant, policy: await policyDigest(policy.body) });
   }
-  const unused = removesUnused ? reviewed.filter(({ used }) => used.count === 0) : [];
+  const unused = removesUnused ? reviewed.filter(({ use }) => use.isCovered && use.used.count === 0) : [];
   return {
     set: { policies, grants },
     remove: {

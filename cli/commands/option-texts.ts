@@ -78,7 +78,8 @@ const texts: Readonly<Record<string, string>> = {
   "--grant": "the grant, as ORIGIN/PURPOSE (default: all of the client)",
   "policy publish --grant": "grant that gets the policy, as CLIENT/ORIGIN/PURPOSE",
   "agreement renew --new-id": "id of the new agreement",
-  "access review --days": "days of records to read (default 90)",
+  "access review --days":
+    "days of records to read, for example 90 (default) or 0.5; a grant is judged once its records cover them",
   "access review --ledger": "the ledger's URL, or an export (default: the sandbox's)",
   "access review --out": "file for the change",
   "access review --accept": "publishes the narrower policies and gives them to the grants",

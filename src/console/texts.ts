@@ -450,6 +450,11 @@ export const texts = {
     incomplete: (problems: string) =>
       `Nothing can be accepted: a record that was not read may have a use. ${problems}`,
     never: (days: number) => `no use in ${days} days`,
+    noneYet: (ago: string) => `no use on record; its records begin ${ago}`,
+    uncovered: (days: number) =>
+      `Nothing is proposed: the records of this grant do not cover ${days} days yet.`,
+    uncoveredGrants: (count: number, days: number) =>
+      `The records of ${count} do not cover ${days} days yet: nothing is proposed for them.`,
     used: "Used",
     usedType: (type: string, interactions: string, parameters: string) =>
       `${type}: ${interactions}${parameters === "" ? "" : `, by ${parameters}`}`,

@@ -27,6 +27,15 @@ interface Review {
   readonly narrower: object | null;
 }
 
+/** A client without a use makes the first record; the period of the reviews begins a moment later. */
+async function beginPeriod(): Promise<() => readonly string[]> {
+  await phylax.ask("research", "Patient/amara-okafor");
+  await wait(2_000);
+  const from = Date.now();
+  await wait(10_000); // longer than the command needs to start
+  return () => ["--days", String((Date.now() - from) / 86_400_000)];
+}
+
 async function review(...more: readonly string[]): Promise<readonly Review[]> {
   const ended = await command("access", "review", ...more, ...asAuditor(), "--json");
   expect(ended.code, ended.error).toBe(0);
@@ -60,11 +69,12 @@ async function answers(): Promise<readonly string[]> {
 }
 
 test("the review of the demonstration's traffic proposes narrower policies, which refuse nothing that was used", async () => {
+  const days = await beginPeriod();
   const before = await answers();
   const permitted = before.filter((each) => each.includes(",200,"));
   expect(permitted.length, before.join("\n").slice(0, 2_000)).toBeGreaterThan(8);
 
-  const reviews = await review();
+  const reviews = await review(...days());
   const of = (client: string) =>
     reviews.filter(({ grant, records }) => grant.startsWith(`${client}/`) && records > 0);
   expect(of("payer")[0]).toMatchObject({
@@ -82,7 +92,7 @@ test("the review of the demonstration's traffic proposes narrower policies, whic
     new Set(["telehealth", "payer", "public-health", "operations"]),
   );
 
-  const accepted = await command("access", "review", ...asAuditor(), "--accept");
+  const accepted = await command("access", "review", ...asAuditor(), ...days(), "--accept");
   expect(accepted.code, accepted.error).toBe(0);
   expect(accepted.out, "the plan of the change only narrows").not.toMatch(/^\s+\+ (?!policy|\S+ policy)/mu);
   await wait(10_000); // P4
@@ -92,9 +102,17 @@ test("the review of the demonstration's traffic proposes narrower policies, whic
     "unused, so refused now",
   ).toBe(403);
 
-  const again = await review();
+  const again = await review(...days());
   expect(
     again.filter(({ dropped }) => dropped !== null && dropped.length > 0),
     "nothing is left to drop",
   ).toEqual([]);
-}, 60_000);
+}, 120_000);
+
+test("a ledger of minutes proposes nothing for ninety days, and says since when it has records", async () => {
+  for (const each of await review()) expect(each).toMatchObject({ covered: false, narrower: null });
+  const said = await command("access", "review", ...asAuditor(), "--remove-unused", "--accept");
+  expect(said.out).not.toContain("no use in 90 days");
+  expect(said.out).toMatch(/no use on record; records since \S+Z do not cover 90 days: nothing is proposed/u);
+  expect((await review()).length, "no grant was removed").toBeGreaterThan(5);
+});

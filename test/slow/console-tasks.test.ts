@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, test } from "vitest";
 import type { DevOfficer } from "../../cli/connection/dev-file.ts";
+import { openLedger } from "../support/auditor.ts";
 import {
   consoleContext,
   enterConsole,
@@ -313,8 +314,20 @@ describe.skipIf(!hasChromium)("the operators' tasks in Chromium", () => {
     expect(clicks).toBe(4);
     const last = (grant: string) => page.textContent(`[data-grant="${grant}"] [data-last]`);
     expect(await last("telehealth/main/TREAT")).toContain("UTC");
-    expect(await last("research/main/HRESCH")).toBe("no use in 90 days");
+    const age = /^no use on record; its records begin \d+ (?:s|min) ago$/u;
+    expect(await last("research/main/HRESCH"), "ninety days are not covered yet").toMatch(age);
+    expect(await page.locator("[data-proposal] button").count()).toBe(0);
+    expect(await banner()).toContain("nothing is proposed for them");
+    await fillCoveredDays();
+    await page.click("[data-key-form] button");
+    await expect.poll(() => last("research/main/HRESCH")).toMatch(/^no use in 0\.\d+ days$/u);
   });
+
+  /** The longest period that the records of this test cover. */
+  async function fillCoveredDays(): Promise<void> {
+    const began = Math.min(...(await openLedger(phylax.dev)).map(({ event }) => event.at));
+    await page.fill("#review-days", String((Date.now() - began - 200) / 86_400_000));
+  }
 
   test("the access review accepts a narrower policy by one key, and removes a grant by one click", async ({
     expect,
@@ -326,6 +339,7 @@ describe.skipIf(!hasChromium)("the operators' tasks in Chromium", () => {
     const answerOf = (grant: string) => page.locator(`[data-grant="${grant}"] [data-answer]`);
     await open("Registry", 'a:has-text("Access review")');
     await giveKey();
+    await fillCoveredDays();
     await click("[data-key-form] button");
     expect(await banner()).toMatch(/^\d+ of \d+ grants have no use on record/u);
     // the first proposal has the focus

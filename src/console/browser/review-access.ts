@@ -1,11 +1,12 @@
-import { dayMilliseconds } from "#kernel/clock";
+import { instant } from "#kernel/clock";
 import { comparePolicies } from "#authoring/diff";
 import { diffLines } from "#authoring/diff-lines";
 import type { NarrowedPolicy } from "#authoring/narrow-policy";
 import { type GrantToReview, namedForGrant, narrowedByUse } from "#authoring/review-grant";
-import { UsedAccess } from "#authoring/used-access";
+import { type GrantUse, ReviewedUse } from "#authoring/reviewed-use";
+import type { UsedAccess } from "#authoring/used-access";
 import { texts } from "#console/texts";
-import { momentText, numberText } from "#console/words";
+import { agoText, momentText, numberText } from "#console/words";
 import { parsePolicyDocument } from "#policy/document";
 import { openRecords } from "./open-records.ts";
 import { announce, badge, make, part } from "./page-parts.ts";
@@ -19,29 +20,32 @@ export function offerReview(section: PageElement): void {
     const cards = [...section.querySelectorAll("[data-grant]")];
     for (const card of cards) part("[data-proposal]", card).replaceChildren();
     const days = Number(part("#review-days", section).value);
-    const first = Date.now() - days * dayMilliseconds;
-    const used = new Map(cards.map((card) => [card.dataset["grant"] ?? "", new UsedAccess()]));
-    // The use is summed up record by record: the records themselves are not kept.
+    const use = new ReviewedUse(cards.map(grantOf), days, Date.now());
     const { problems } = await openRecords(
       place,
       key,
       ({ event }) => {
-        if (event.at >= first) used.get(event.why?.grant ?? "")?.add(event);
+        use.add(event);
         return false;
       },
       onRead,
     );
     const isWhole = problems.length === 0;
     const [proposals, unused, settled]: [PageElement[], PageElement[], PageElement[]] = [[], [], []];
+    let uncovered = 0;
     for (const card of cards) {
-      const use = used.get(card.dataset["grant"] ?? "") ?? new UsedAccess();
-      const isNarrower = showUse(card, use, { days, isWhole, section });
-      (isNarrower ? proposals : use.count === 0 ? unused : settled).push(card);
+      const found = use.of(grantOf(card));
+      if (!found.isCovered) uncovered += 1;
+      const isNarrower = showUse(card, found, { days, isWhole, section });
+      (isNarrower ? proposals : found.used.count === 0 ? unused : settled).push(card);
     }
     section.append(...proposals, ...unused, ...settled); // the grants to decide on come first
     if (!isWhole) return { tone: "bad", text: review.incomplete(problems.join("; ")) };
     section.querySelector("[data-accept]")?.focus();
-    return { tone: "good", text: review.result(unused.length, proposals.length, cards.length) };
+    const text = review.result(unused.length, proposals.length, cards.length);
+    return uncovered === 0
+      ? { tone: "good", text }
+      : { tone: "warn", text: `${text} ${review.uncoveredGrants(uncovered, days)}` };
   });
 }
 
@@ -53,25 +57,31 @@ interface ReviewRun {
 }
 
 /** Shows the use of a grant, and the narrower policy if there is one. Returns whether there is one. */
-function showUse(card: PageElement, used: UsedAccess, run: ReviewRun): boolean {
+function showUse(card: PageElement, { used, since, isCovered }: GrantUse, run: ReviewRun): boolean {
+  const ago = since === undefined ? texts.none : agoText(since, instant(Date.now()));
   part("[data-uses]", card).replaceChildren(numberText(used.count));
   part("[data-last]", card).replaceChildren(
-    used.count === 0 ? badge("warn", review.never(run.days)) : momentText(used.lastUse),
+    used.count > 0
+      ? momentText(used.lastUse)
+      : badge("warn", isCovered ? review.never(run.days) : review.noneYet(ago)),
   );
   const proposal = part("[data-proposal]", card);
   if (used.count === 0) {
-    if (run.isWhole)
+    if (!isCovered) proposal.replaceChildren(make("p", { class: "note" }, review.uncovered(run.days)));
+    else if (run.isWhole)
       proposal.replaceChildren(button(card, review.remove, "danger", { act: "remove" }, run.section));
     return false;
   }
   const grant = grantOf(card);
   const body = policyIn(run.section, grant.policy);
-  const narrowed = narrowedByUse(used, body, Date.now());
+  const narrowed = narrowedByUse(used, isCovered ? body : undefined, Date.now());
   const isNarrower = narrowed !== undefined && narrowed.dropped.length > 0;
   proposal.replaceChildren(
     make("h3", {}, review.used),
     make("ul", {}, ...usedLines(used).map((line) => make("li", {}, line))),
-    ...(isNarrower ? proposalOf(narrowed, body) : [make("p", { class: "note" }, reasonNot(narrowed))]),
+    ...(isNarrower
+      ? proposalOf(narrowed, body)
+      : [make("p", { class: "note" }, isCovered ? reasonNot(narrowed) : review.uncovered(run.days))]),
     ...(isNarrower && run.isWhole
       ? [
           button(

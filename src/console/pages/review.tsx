@@ -32,7 +32,16 @@ export function AccessReviewPage({ view, places, formToken, digests }: AccessRev
       <p>{review.intro}</p>
       <section data-review data-form={formToken} {...ledgerAttributes(places)}>
         <KeyForm action={review.find}>
-          <Field label={review.days} id="review-days" type="number" min={1} max={2200} value={90} required />
+          <Field
+            label={review.days}
+            id="review-days"
+            type="number"
+            min={0}
+            max={2200}
+            step="any"
+            value={90}
+            required
+          />
         </KeyForm>
         <Banner>{review.before}</Banner>
         {policies
