@@ -501,6 +501,8 @@ export const texts = {
     opens: "What it opens",
     opensNothing: "It opens nothing.",
     inWords: "The change in words",
+    problem: (problem: string) => `It cannot be approved: ${problem}.`,
+    document: "The proposal as JSON",
     approve: "Approve",
     reject: "Reject",
     approved: "Approved. It takes effect everywhere within ten seconds.",

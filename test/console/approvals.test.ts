@@ -29,7 +29,7 @@ const plan: ShownPlan = {
   policies: { old: policy("name"), new: policy("name", "birthDate") },
   opens: ["grant lab hospital TREAT: wider scopes <system>"],
 };
-const page = (opened: ShownPlan | undefined) =>
+const page = (opened: ShownPlan | undefined, problem?: string) =>
   htmlText(
     ProposalPage({
       proposal: {
@@ -44,7 +44,7 @@ const page = (opened: ShownPlan | undefined) =>
         body: { kind: "change" },
       },
       plan: opened,
-      problem: undefined,
+      problem,
       formToken: "token",
       once: () => "once",
       operator: { id: "second", status: "active", roles: ["approver"], kind: "person", signIn: undefined },
@@ -81,4 +81,15 @@ test("a change without its plan can only be planned: the Enter key presses the f
   expect(buttons(undefined)).toEqual(["plan"]);
   expect(buttons(plan)).toEqual(["apply", "propose", "plan"]);
   expect(buttons({ ...plan, changes: [] }), "nothing to apply or propose").toEqual(["plan"]);
+});
+
+test("a proposal whose entries have changed is planned again by one button, and its document is folded", ({
+  expect,
+}) => {
+  const text = page(undefined, "the entries that it touches have changed since the proposal");
+  expect(text).toContain('action="/console/approvals/plan"');
+  expect(text).not.toContain('action="/console/approvals/approve"');
+  expect(text).toMatch(/<details><summary>The proposal as JSON<\/summary>/u);
+  expect(text).not.toContain("<details open");
+  expect(page(plan)).not.toContain("<details open");
 });

@@ -267,6 +267,9 @@ describe.skipIf(!hasChromium)("the operators' tasks in Chromium", () => {
     await click('button:text-is("Propose")');
     expect(await page.textContent("main")).toContain("A second person approves it");
     expect(clicks, "plan and propose").toBe(4);
+    // a change of a different entry leaves the proposal as it is
+    await planQuota(77);
+    await page.click('button:text-is("Apply")');
 
     const { made, opened } = await signedIn(officerNamed("approver"));
     clicks = 0;
@@ -277,6 +280,30 @@ describe.skipIf(!hasChromium)("the operators' tasks in Chromium", () => {
     expect(await opened.textContent("main")).toContain("Approved.");
     expect(clicks).toBe(3);
     await made.close();
+  });
+
+  /** Plans a quota of the payer, in the form of its page. */
+  async function planQuota(requests: number): Promise<void> {
+    await page.goto(`${phylax.dev.console}/registry/clients/payer/change`);
+    await page.fill("#quota-requests", String(requests));
+    await page.click('form[aria-labelledby="change-quota"] button');
+  }
+
+  test("a proposal whose entry has changed since is planned again by one click", async ({ expect }) => {
+    await planQuota(88);
+    await page.fill("#why", "A quota of 88");
+    await page.click('button:text-is("Propose")');
+    await planQuota(99);
+    await page.click('button:text-is("Apply")');
+    await open("Approvals", 'a:text-is("A quota of 88")');
+    expect(await page.textContent("main")).toContain("have changed since the proposal");
+    expect(await page.locator('button:text-is("Approve")').count()).toBe(0);
+    expect(await page.evaluate<number>("document.documentElement.scrollHeight")).toBeLessThan(2_000);
+    await click('button:text-is("Plan again")');
+    expect(await page.textContent("main")).toMatch(/"requests": ?99[^]*"requests": ?88/u);
+    expect(await page.inputValue("#why")).toBe("A quota of 88");
+    await click('button:text-is("Apply")');
+    expect(await page.textContent("main")).toContain("Applied.");
   });
 
   test("why was this request refused", async ({ expect }) => {

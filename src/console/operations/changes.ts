@@ -1,9 +1,9 @@
 import { planRegistryVerb } from "#admin/change-registry";
-import { proposeVerb } from "#admin/proposals";
+import { proposeVerb, showProposalVerb } from "#admin/proposals";
 import type { PageContent, PageMaker } from "#console/page-maker";
 import { clientChangeOf } from "#console/client-change";
 import { ClientChangePage } from "#console/pages/client-change";
-import { AppliedPage, ChangePage, type ShownPlan } from "#console/pages/approvals";
+import { AppliedPage, ChangePage, type ShownPlan, type ShownProposalRow } from "#console/pages/approvals";
 import { MissingContent } from "#console/pages/messages";
 import { consolePages } from "#console/console-page";
 import type { ConsolePorts } from "#console/ports";
@@ -18,13 +18,17 @@ import { clientIdIn, jsonIn, ofRegistry, refusalPage } from "./parts.ts";
 /** The forms of a change of the registry: each plans it, and applies or proposes what was planned. */
 export function addChanges(ports: ConsolePorts, { show, step }: PageMaker): void {
   const { admin } = ports;
+  /** @param written what a person wrote; a change without it is written with the digest of the planned registry. */
   const planOf = async (
     visit: ConsoleVisit,
     change: object,
-    text: string,
     why: string,
+    written?: string,
   ): Promise<PageContent> => {
     const planned = await visit.run(planRegistryVerb(admin.registry), { document: change });
+    const digest = planned.ok ? (planned.value as { readonly digest: string }).digest : undefined;
+    const whole = written === undefined && digest !== undefined ? { ...change, expects: digest } : change;
+    const text = written ?? JSON.stringify(whole, undefined, 2);
     const form = { text, why, formToken: visit.session.formToken, once: admin.newId() };
     if (!planned.ok) {
       const { status } = planned.error;
@@ -34,7 +38,7 @@ export function addChanges(ports: ConsolePorts, { show, step }: PageMaker): void
       };
     }
     const plan = planned.value as ShownPlan; // the verb's own answer crossed no boundary but JSON
-    return { content: ChangePage({ ...form, plan, planned: await digestOfChange(change) }) };
+    return { content: ChangePage({ ...form, plan, planned: await digestOfChange(whole) }) };
   };
 
   /** The client of the address `/console/registry/clients/:id/…`. */
@@ -57,7 +61,7 @@ export function addChanges(ports: ConsolePorts, { show, step }: PageMaker): void
     // The person has read the plan of one text, and may have edited it since: the edited text is planned again.
     const act = form.get("act");
     const planned = form.get("planned");
-    if (planned !== (await digestOfChange(change))) return planOf(visit, change, text, why);
+    if (planned !== (await digestOfChange(change))) return planOf(visit, change, why, text);
     if (act === "apply") {
       const done = await applyOrPropose(visit, { change, why, once }, admin);
       if (!done.ok) return refusalPage(done.error);
@@ -70,7 +74,18 @@ export function addChanges(ports: ConsolePorts, { show, step }: PageMaker): void
       const proposed = await visit.run(proposeVerb(admin.proposals), { document, once });
       return proposed.ok ? listed(admin, visit, texts.approvals.proposed) : refusalPage(proposed.error);
     }
-    return planOf(visit, change, text, why);
+    return planOf(visit, change, why, text);
+  });
+
+  step("/console/approvals/plan", consolePages.approvals, async (visit, form) => {
+    const proposal = form.get("proposal") ?? "";
+    const shown = await visit.run(showProposalVerb(admin.proposals), { parameters: { proposal } });
+    if (!shown.ok) return refusalPage(shown.error);
+    const { why, body } = (shown.value as { readonly proposal: ShownProposalRow }).proposal;
+    const { change } = body as { readonly change?: object };
+    if (change === undefined) return { status: 404, content: MissingContent() };
+    const { expects: _, ...onAnyState } = change as { readonly expects?: unknown };
+    return planOf(visit, onAnyState, why);
   });
 
   show(
@@ -87,7 +102,7 @@ export function addChanges(ports: ConsolePorts, { show, step }: PageMaker): void
       const client = clientAt(view, url);
       if (client === undefined) return { status: 404, content: MissingContent() };
       const change = clientChangeOf({ view, client, at }, form);
-      if (change.ok) return planOf(visit, change.value, JSON.stringify(change.value, undefined, 2), "");
+      if (change.ok) return planOf(visit, change.value, "");
       return { status: 400, content: ClientChangePage({ view, client, formToken, problem: change.error }) };
     })(visit),
   );

@@ -69,7 +69,7 @@ interface ProposalPageProps {
 export function ProposalPage({ proposal, plan, problem, formToken, once, operator }: ProposalPageProps) {
   const isOwn = proposal.proposedBy === operator.id;
   const mayApprove = !isOwn && operator.roles.includes("approver");
-  const form = (action: "approve" | "close", button: Child) => (
+  const form = (action: "approve" | "close" | "plan", button: Child) => (
     <StepForm
       action={`/console/approvals/${action}`}
       formToken={formToken}
@@ -91,13 +91,24 @@ export function ProposalPage({ proposal, plan, problem, formToken, once, operato
           [approvals.digest, <code>{proposal.digest}</code>],
         ]}
       />
-      {problem === undefined ? undefined : <p class="alert warn">{problem}</p>}
-      {plan === undefined ? <JsonText value={proposal.body} /> : <PlanInWords plan={plan} />}
+      {problem === undefined ? undefined : <p class="alert warn">{approvals.problem(problem)}</p>}
+      {plan === undefined ? (
+        <details>
+          <summary>{approvals.document}</summary>
+          <JsonText value={proposal.body} />
+        </details>
+      ) : (
+        <PlanInWords plan={plan} />
+      )}
       {proposal.state !== "open" ? undefined : (
         <>
           {mayApprove ? undefined : <p class="note">{isOwn ? approvals.own : approvals.notApprover}</p>}
           <p>
-            {mayApprove ? form("approve", <button>{approvals.approve}</button>) : undefined}
+            {problem !== undefined && proposal.kind === "change"
+              ? form("plan", <button>{approvals.planAgain}</button>)
+              : mayApprove
+                ? form("approve", <button>{approvals.approve}</button>)
+                : undefined}
             {form("close", <button class="danger">{approvals.reject}</button>)}
           </p>
         </>
@@ -138,7 +149,7 @@ function PlanList({ plan: { changes } }: { readonly plan: ShownPlan }) {
     <>
       <h2>{approvals.plan(changes.length)}</h2>
       {changes.map(({ kind, name, before, after }) => (
-        <details open>
+        <details>
           <summary>
             {before === undefined
               ? approvals.added

@@ -13,7 +13,13 @@ import {
   type ProposalProblem,
 } from "#registry/proposal-document";
 import { newId } from "#platform/new-id";
-import { planRegistry, type RegistryPlan } from "#platform/registry/apply-registry";
+import {
+  isPlanOf,
+  planDigest,
+  planRegistry,
+  stalePlan,
+  type RegistryPlan,
+} from "#platform/registry/apply-registry";
 import {
   registryRules,
   revocationsOf,
@@ -74,10 +80,7 @@ interface OperatorPlan extends Pick<RegistryPlan, "policies" | "opens"> {
   ];
 }
 
-/**
- * A proposal with its document, and the plan of its change if the registry is still in the state that it
- * expects.
- */
+/** A proposal with its document, and the plan of its change if it is still the plan that its author saw. */
 export interface ShownProposal {
   readonly proposal: ProposalRow;
   readonly plan: RegistryPlan | OperatorPlan | undefined;
@@ -140,10 +143,11 @@ export class ProposalDesk extends WorkerEntrypoint<RevocationsEnv> {
     const isPlanned = isOpen(proposal, instant(Date.now()));
     if (isPlanned && body.kind === "operator") return await this.#showOperator(proposal, body.operator);
     if (!isPlanned || body.kind !== "change") return { proposal, plan: undefined, problem: undefined };
-    const plan = await planRegistry(this.env.REGISTRY, body.change, registryRules(this.env));
-    return plan.ok
+    const plan = await planRegistry(this.env.REGISTRY, body.change, registryRules(this.env), true);
+    if (!plan.ok) return { proposal, plan: undefined, problem: plan.error };
+    return isPlanOf(proposal.expects, plan.value)
       ? { proposal, plan: plan.value, problem: undefined }
-      : { proposal, plan: undefined, problem: plan.error };
+      : { proposal, plan: undefined, problem: stalePlan };
   }
 
   /** Does the act of an open proposal, for a person who is not its author. */
@@ -186,7 +190,7 @@ export class ProposalDesk extends WorkerEntrypoint<RevocationsEnv> {
             kind: "registry",
             problem: { ...plan.error, pointer: `/change${plan.error.pointer}` },
           });
-        return ok({ expects, opens: plan.value.opens });
+        return ok({ expects: planDigest(plan.value), opens: plan.value.opens });
       }
       case "lift": {
         const read = readDenial(document.denial);

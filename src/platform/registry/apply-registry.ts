@@ -10,6 +10,7 @@ import {
   type Prepared,
   type RegistryChanges,
 } from "#registry/merge";
+import { canonical } from "#registry/canonical";
 import { planChanges, type PlannedChange } from "#registry/plan";
 import { inSet, readChange, readRegistry } from "#registry/read";
 import { grantKey, type RegistryState } from "#registry/state";
@@ -46,8 +47,8 @@ export interface RegistryRules {
 
 /** A write that belongs to a change: in the same batch, or not at all. */
 export interface AlsoWritten {
-  /** Asked before the write: a problem refuses the change. */
-  readonly problem: (session: RegistrySql) => Promise<RegistryProblem | undefined>;
+  /** Asked before the write, with the change's present plan, in place of `expects`: a problem refuses the change. */
+  readonly problem: (session: RegistrySql, plan: PlannedAt) => Promise<RegistryProblem | undefined>;
   readonly write: (session: RegistrySql) => RegistryWriteItem;
 }
 
@@ -78,20 +79,21 @@ export async function applyRegistry(
 ): Promise<Result<RegistryCounts, RegistryProblem>> {
   const read = await readWrite(document, mode, ports);
   if (!read.ok) return read;
+  const { also } = ports;
   const settle = async (): Promise<Result<RegistryCounts, RegistryProblem>> => {
     // A new session each time: within one session, D1 may read a copy of the database that lacks another
     // writer's change.
     const session = registry.withSession("first-primary");
     const there = await readRegistryState(session);
     const around = await aroundChange(session, there);
-    const changes = read.value.changes(there, around.operatorIssuers);
+    const changes = read.value.changes(there, around.operatorIssuers, also !== undefined);
     if (!changes.ok) {
       ports.seen?.(session.getBookmark());
       return changes;
     }
     const planned = planChanges(there, changes.value);
     const refused =
-      (await ports.also?.problem(session)) ??
+      (also && (await also.problem(session, await planAt(session, there, changes.value, around)))) ??
       (await approvalProblem(session, there, changes.value, around, ports));
     if (refused !== undefined) {
       ports.seen?.(session.getBookmark());
@@ -100,7 +102,7 @@ export async function applyRegistry(
     ports.planned?.(planned);
     const records = recordsOf(changes.value);
     if (records.length > 0) await ports.begin?.(records);
-    await writeRegistry(session, changes.value, ports.clock(), ports.also?.write(session));
+    await writeRegistry(session, changes.value, ports.clock(), also?.write(session));
     ports.seen?.(session.getBookmark());
     return ok(count(changes.value, mode));
   };
@@ -116,38 +118,70 @@ export async function applyRegistry(
   }
 }
 
-/** A plan of a change, and the policies that it and the registry's present grants name. */
-export interface RegistryPlan {
+/** The plan of a change, and the state of the registry that it was made on. */
+export interface PlannedAt {
   /** Digest of the registry that the plan was made on, for `expects` of the change. */
   readonly digest: string;
   readonly changes: readonly PlannedChange[];
-  /** Bodies of the policies that changed grants name before or after, by digest. */
-  readonly policies: Readonly<Record<string, unknown>>;
   /** The access that the change may open, in words: empty if one person may make the change. */
   readonly opens: readonly string[];
 }
 
-/** Plans a change and writes nothing. Throws when D1 fails. */
+/** A plan for persons. */
+export interface RegistryPlan extends PlannedAt {
+  /** Bodies of the policies that changed grants name before or after, by digest. */
+  readonly policies: Readonly<Record<string, unknown>>;
+}
+
+/** Names a plan by the entries that it touches, before and after, and by what it opens, in whatever registry. */
+export const planDigest = ({ changes, opens }: Pick<PlannedAt, "changes" | "opens">): string =>
+  `plan:${hexOf(canonical({ changes, opens }))}`;
+
+/** The change of a proposal on the present registry is the change that its author saw. */
+export const isPlanOf = (expects: string | null, plan: PlannedAt): boolean =>
+  expects === planDigest(plan) || expects === plan.digest; // earlier proposals expect a state of the registry
+
+/** A proposal whose plan is a different plan now. */
+export const stalePlan: RegistryProblem = {
+  reason: "stale",
+  pointer: pointer(["proposal"]),
+  problem: "the entries that it touches have changed since the proposal: plan it again",
+};
+
+/**
+ * Plans a change and writes nothing. Throws when D1 fails.
+ *
+ * @param onAnyState the plan ignores `expects`.
+ */
 export async function planRegistry(
   registry: D1Database,
   document: unknown,
   rules: RegistryRules,
+  onAnyState = false,
 ): Promise<Result<RegistryPlan, RegistryProblem>> {
   const read = await readWrite(document, "change", rules);
   if (!read.ok) return read;
   const session = registry.withSession("first-primary");
   const there = await readRegistryState(session);
   const around = await aroundChange(session, there);
-  const changes = read.value.changes(there, around.operatorIssuers);
-  if (!changes.ok) return changes;
-  const planned = planChanges(there, changes.value);
-  const policies = await policiesOf(session, there, changes.value);
-  return ok({
+  const changes = read.value.changes(there, around.operatorIssuers, onAnyState);
+  return changes.ok ? ok(await planAt(session, there, changes.value, around)) : changes;
+}
+
+async function planAt(
+  session: RegistrySql,
+  there: RegistryState,
+  changes: RegistryChanges,
+  around: AroundChange,
+): Promise<RegistryPlan> {
+  const planned = planChanges(there, changes);
+  const policies = await policiesOf(session, there, changes);
+  return {
     digest: stateDigest(there),
     changes: planned,
     policies,
     opens: openings(planned, policies, around),
-  });
+  };
 }
 
 const aroundChange = async (session: RegistrySql, there: RegistryState): Promise<AroundChange> => ({
@@ -178,8 +212,7 @@ async function approvalProblem(
   { narrowsOnly }: Pick<ApplyPorts, "narrowsOnly">,
 ): Promise<RegistryProblem | undefined> {
   if (narrowsOnly !== true) return undefined;
-  const policies = await policiesOf(session, there, changes);
-  const [first, ...more] = openings(planChanges(there, changes), policies, around);
+  const [first, ...more] = (await planAt(session, there, changes, around)).opens;
   return first === undefined
     ? undefined
     : {
@@ -203,14 +236,15 @@ export async function showRegistry(registry: D1Database): Promise<ShownRegistry>
   return { digest: stateDigest(there), registry: exportRegistry(there, await readPolicies(session, named)) };
 }
 
-const stateDigest = (state: RegistryState): string =>
-  `sha256:${Buffer.from(sha256(utf8(stateText(state)))).toString("hex")}`;
+const hexOf = (text: string): string => Buffer.from(sha256(utf8(text))).toString("hex");
+const stateDigest = (state: RegistryState): string => `sha256:${hexOf(stateText(state))}`;
 
 /** A document to write, checked as far as possible without the registry's state. */
 interface RegistryWrite {
   readonly changes: (
     there: RegistryState,
     operatorIssuers: ReadonlySet<string>,
+    onAnyState: boolean,
   ) => Result<RegistryChanges, RegistryProblem>;
 }
 
@@ -232,9 +266,9 @@ async function readWrite(
     const prepared = await prepare(change.value.set ?? emptyFile);
     if (!prepared.ok) return err(inSet(prepared.error));
     return ok({
-      changes: (there, operatorIssuers) => {
+      changes: (there, operatorIssuers, onAnyState) => {
         const { expects } = change.value;
-        return expects !== undefined && expects !== stateDigest(there)
+        return !onAnyState && expects !== undefined && expects !== stateDigest(there)
           ? err(staleRegistry)
           : changeRegistry(there, change.value, prepared.value, operatorIssuers);
       },

@@ -118,7 +118,35 @@ test("a person with the same subject at another issuer is a second person", asyn
   });
 });
 
-test("a change of the registry after the proposal refuses its approval, and the proposal stays open", async ({
+test("a change of further entries leaves a proposal as it was planned, and it is approved", async ({
+  expect,
+}) => {
+  const id = await proposed({ kind: "change", why: "x", change: await wider() });
+  const other = { id: "new", kind: "payer", auth: "tls_client_auth", certificates: ["N".repeat(43)] };
+  expect(await writer.merge({ clients: [other] }, true)).toMatchObject({ ok: true });
+  expect(await desk.show(id)).toMatchObject({
+    plan: { changes: [{ kind: "grant" }], opens: ["grant telehealth main TREAT: quotas"] },
+    problem: undefined,
+  });
+  expect(await desk.approve(id, grace)).toMatchObject({
+    ok: true,
+    value: { applied: { counts: { changed: 1 } } },
+  });
+  expect(await quota()).toBe(200);
+});
+
+test("a proposal of a version that expects a state of the registry still expects it", async ({ expect }) => {
+  const change = await wider();
+  const id = await proposed({ kind: "change", why: "x", change });
+  const expecting = (state: string) =>
+    registry.prepare("UPDATE proposals SET expects = ? WHERE id = ?").bind(state, id).run();
+  await expecting(`sha256:${"0".repeat(64)}`);
+  expect(await desk.approve(id, grace)).toMatchObject({ error: { problem: { reason: "stale" } } });
+  await expecting(change.expects);
+  expect(await desk.approve(id, grace)).toMatchObject({ ok: true });
+});
+
+test("a change of the same entry after the proposal refuses its approval, and the proposal stays open", async ({
   expect,
 }) => {
   const [first, second] = [await wider(200), await wider(300)];

@@ -12,6 +12,8 @@ import { within } from "#platform/within";
 import { allowedPlaces, type PlaceVariables } from "#platform/config/allowed-places";
 import {
   applyRegistry,
+  isPlanOf,
+  stalePlan,
   type AlsoWritten,
   type RegistryCounts,
   type RegistryRules,
@@ -72,14 +74,14 @@ export interface ApprovedChange {
 
 /** The approval of a change, which is written with the change. */
 const writtenWith = ({ proposal, change, decision }: ApprovedChange): AlsoWritten => ({
-  async problem(session) {
+  async problem(session, plan) {
     const found = await findProposal(session, proposal);
     // The approval is of the stored change: a caller cannot bring a different one.
     const isSame =
       found?.body.kind === "change" && JSON.stringify(found.body.change) === JSON.stringify(change);
-    return found?.state === "open" && isSame
-      ? undefined
-      : { reason: "conflict", pointer: "/proposal", problem: "is no longer open" };
+    if (found?.state !== "open" || !isSame)
+      return { reason: "conflict", pointer: "/proposal", problem: "is no longer open" };
+    return isPlanOf(found.expects, plan) ? undefined : stalePlan;
   },
   write: (session) => approval(session, proposal, decision),
 });
