@@ -1,5 +1,5 @@
 import { test } from "vitest";
-import { fragmentText, isNamedIn } from "../../src/console/browser/search-words.ts";
+import { fragmentText, isNamedIn, namesToTry } from "../../src/console/browser/search-words.ts";
 
 test("the fragment of an address is decoded, and stays as it is when it is not percent-encoded", ({
   expect,
@@ -16,4 +16,13 @@ test("a client is named by its whole name alone", ({ expect }) => {
     expect(isNamedIn(text, "lab"), text).toBe(false);
   expect(isNamedIn("client lab-2: status", "lab-2")).toBe(true);
   expect(isNamedIn("removed: grant lab main", "grant lab")).toBe(true);
+});
+
+test("a patient's name is tried by its words, then as a single part; no comma asks for a further name", ({
+  expect,
+}) => {
+  for (const typed of ["Amara Okafor", " Amara,Okafor ", "Amara,  Okafor"])
+    expect(namesToTry(typed)).toEqual([["Amara", "Okafor"], ["Amara Okafor"]]);
+  expect(namesToTry("Okafor,")).toEqual([["Okafor"]]);
+  expect(namesToTry(" ")).toEqual([[]]);
 });

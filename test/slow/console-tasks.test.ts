@@ -94,7 +94,7 @@ describe.skipIf(!hasChromium)("the operators' tasks in Chromium", () => {
     if ((await page.locator("[name=login]").count()) > 0) await typeSignIn(page, officer);
     else await click("button[value=allow]");
     await page.waitForURL(/\/console\/patients$/u);
-    await page.fill("#patient-name", "Okafor");
+    await page.fill("#patient-name", "Amara Okafor");
     await click("[data-find] button");
     await page.locator("[data-people] button").first().waitFor();
     await click("[data-people] button");

@@ -101,12 +101,12 @@ export class PatientAccess {
   }
 
   /** A search by a form in the body: what was typed is in no address. */
-  search = (parameters: Readonly<Record<string, string>>): Promise<Response> =>
+  search = (parameters: readonly (readonly [name: string, value: string])[]): Promise<Response> =>
     this.#send(
       `${this.#place.fhir}/Patient/_search`,
       "POST",
       "application/fhir+json",
-      new URLSearchParams(parameters).toString(),
+      new URLSearchParams(parameters.map(([name, value]) => [name, value])).toString(),
     );
 
   read = (address: string, accept = "application/fhir+json"): Promise<Response> =>

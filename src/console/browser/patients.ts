@@ -12,6 +12,7 @@ import type { LedgerPlace } from "./ledger-reader.ts";
 import { beginLookUp, type DeskPlace, type PatientAccess, takeAccess } from "./own-token.ts";
 import { announce, badge, make, moment, part, row, saveFile, table } from "./page-parts.ts";
 import { openRecords } from "./open-records.ts";
+import { namesToTry } from "./search-words.ts";
 import { type KeyedLedger, offerKey } from "./show-records.ts";
 import { settled } from "./web-crypto.ts";
 
@@ -109,16 +110,23 @@ async function find(access: PatientAccess, lookUp: LookUp): Promise<void> {
   const period: Period = { start: typed("#patient-from"), end: typed("#patient-to") };
   if (period.start !== "" && period.end !== "" && period.end < period.start)
     return announce(banner, "warn", patients.wrongPeriod);
-  const criteria = [
-    ["name", typed("#patient-name")],
-    ["birthdate", typed("#patient-birth")],
-    ["identifier", typed("#patient-number")],
-    ["_id", typed("#patient-id")],
-  ].filter(([, value]) => value !== "");
-  if (criteria.length === 0) return announce(banner, "warn", patients.nothingTyped);
+  const names = namesToTry(typed("#patient-name"));
+  const further = (
+    [
+      ["birthdate", typed("#patient-birth")],
+      ["identifier", typed("#patient-number")],
+      ["_id", typed("#patient-id")],
+    ] as const
+  ).filter(([, value]) => value !== "");
+  if (further.length + (names[0]?.length ?? 0) === 0) return announce(banner, "warn", patients.nothingTyped);
   announce(banner, "still", patients.looking);
-  const found = await bundleOf<FoundPatient>(await access.search(Object.fromEntries(criteria)));
-  const people = resourcesIn(found).filter(({ resourceType }) => resourceType === "Patient");
+  let people: readonly FoundPatient[] = [];
+  for (const words of names) {
+    const criteria = [...words.map((word) => ["name", word] as const), ...further];
+    const found = await bundleOf<FoundPatient>(await access.search(criteria));
+    people = resourcesIn(found).filter(({ resourceType }) => resourceType === "Patient");
+    if (people.length > 0) break;
+  }
   announce(banner, people.length === 0 ? "warn" : "good", patients.found(people.length));
   const heads = [patients.name, patients.birth, patients.id, patients.show];
   const rows = people.map((person) => {

@@ -9,6 +9,16 @@ export function fragmentText(hash: string): string {
 }
 
 /**
+ * The values of the parameter `name` for a patient's name as a person types it, in the order to try: each word begins a
+ * part of the name (`Amara Okafor`, `Okafor, Amara`), or the words are one part of it (`de la Cruz`). A value of R4's
+ * `name` begins a single part, and a comma would ask for either side of it.
+ */
+export function namesToTry(typed: string): readonly (readonly string[])[] {
+  const words = typed.split(/[\s,]+/u).filter((word) => word !== "");
+  return words.length < 2 ? [words] : [words, [words.join(" ")]];
+}
+
+/**
  * True if the text has the words as a whole name: `lab` is not named in `lab-2`, in `north.lab` or in `labs`.
  * Both are in lower case.
  */
