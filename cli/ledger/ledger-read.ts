@@ -1,6 +1,7 @@
 import { decidedByText } from "#audit/decided-by-words";
 import { Misuse } from "../misuse.ts";
-import type { Counts } from "#audit/event";
+import type { AuditEvent, Counts } from "#audit/event";
+import { personText } from "#audit/person-words";
 import { csvRow } from "#audit/accounting/csv";
 import { toBase64 } from "#ledger/bytes/base64";
 import { auditorOptions, auditorSource } from "../records/auditor-source.ts";
@@ -83,6 +84,9 @@ const csvColumns = [
   "reason",
   "patients",
   "request",
+  "person",
+  "emergency",
+  "review",
 ] as const;
 
 function asCsv({ log, leaves, event }: EventOnRecord): string {
@@ -101,8 +105,20 @@ function asCsv({ log, leaves, event }: EventOnRecord): string {
     outcome?.reason ?? "",
     event.patients.map(({ patient }) => patient).join(" "),
     event.id,
+    personOf(event) ?? "",
+    event.emergency?.justification ?? "",
+    event.emergency?.review ?? "",
   ]);
 }
+
+/** An operator is named by its entry. */
+const personOf = (event: AuditEvent): string | undefined =>
+  event.who?.operator === undefined ? personText(event) : undefined;
+
+/** A declared emergency, in the caller's words. */
+const emergencyOf = ({ emergency }: AuditEvent): string | undefined =>
+  emergency &&
+  `emergency: ${emergency.justification ?? "no reason given"} (review ${emergency.review ?? "unknown"})`;
 
 function limitOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
@@ -139,6 +155,8 @@ export function asLine({ log, leaves, parts, event }: EventOnRecord): string {
     event.unnamed.length > 0 && `without a patient in the record: ${event.unnamed.join(", ")}`,
     (withheld?.paths?.length ?? 0) > 0 && `${withheld?.paths?.length} elements withheld`,
     (withheld?.resources ?? 0) > 0 && `${withheld?.resources} resources withheld`,
+    personOf(event) && `by ${personOf(event)}`,
+    emergencyOf(event),
     leaves.length < parts && `${parts - leaves.length} of ${parts} parts missing`,
     `request ${event.id}${event.step ? `.${event.step}` : ""}`,
   ];

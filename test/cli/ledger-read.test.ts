@@ -118,6 +118,38 @@ test("without --json each event is a line that a person can read", async ({ expe
   );
 });
 
+test("a break-glass use says who declared it, in which words, and its review: as line, in why, and as CSV", async ({
+  expect,
+}) => {
+  const review = "c".repeat(32);
+  const emergency = {
+    justification: "Unconscious, ER 2",
+    review,
+    personnel: "Dr. Lindqvist",
+    facility: "Harbor ER",
+  };
+  const used = disclosure(1, "telehealth", { amara: { Patient: 1 } });
+  const who = { ...used.who, user: "Practitioner/lindqvist" };
+  const plain = { ...disclosure(2, "telehealth", { amara: { Patient: 1 } }), who };
+  const place = writeLog(
+    join(folder, "emergency"),
+    await logOfEvents([[{ ...used, who, emergency }], [plain]]),
+  );
+  const keys = ["--log-key", logKey, "--key", key];
+  const said =
+    "by Dr. Lindqvist (Practitioner/lindqvist), Harbor ER " +
+    `emergency: Unconscious, ER 2 (review ${review}) request ${used.id}`;
+  const { out } = await phylax("ledger", "read", place, ...keys);
+  expect(out.split("\n")[0]).toContain(said);
+  expect(out.split("\n")[1]).toContain(`by Practitioner/lindqvist request ${plain.id}`);
+  expect((await phylax("why", used.id, place, ...keys)).out).toContain(said);
+  const csv = (await phylax("ledger", "read", place, ...keys, "--csv")).out.split(/\r?\n/u);
+  expect(csv[0]).toMatch(/,request,person,emergency,review$/u);
+  expect(csv[1]).toContain(
+    `${used.id},"Dr. Lindqvist (Practitioner/lindqvist), Harbor ER","Unconscious, ER 2",${review}`,
+  );
+});
+
 test("--kind chooses one kind of event, and an unknown kind is a misuse", async ({ expect }) => {
   const { lines } = await read("--key", key, "--kind", "refusal");
   expect(lines.map(({ event }) => event.id)).toEqual([refusal.id]);
@@ -321,10 +353,10 @@ test("events are in the order of their times, across appends; --limit takes the 
   expect(ids(await run("--json", "--limit", "2"))).toEqual([second.id, fourth.id]);
   const { out } = await run("--csv", "--limit", "1");
   expect(out.split("\n")[0]).toBe(
-    "time,log,leaf,kind,caller,user,purposes,interaction,address,status,reason,patients,request",
+    "time,log,leaf,kind,caller,user,purposes,interaction,address,status,reason,patients,request,person,emergency,review",
   );
   expect(out.split("\n")[1]).toMatch(
-    /^2026-10-01T12:04:00.000Z,s0-2026h2,\d+,disclosure,research,,TREAT,.*,0{31}4$/u,
+    /^2026-10-01T12:04:00.000Z,s0-2026h2,\d+,disclosure,research,,TREAT,.*,0{31}4,,,$/u,
   );
   expect((await run("--csv", "--json")).code).toBe(2);
   expect((await run("--limit", "0")).code).toBe(2);

@@ -2,6 +2,7 @@ import { checkLine, readLineProof } from "#audit/accounting/proof";
 import { type LinePlace, placeText } from "#audit/accounting/line-place";
 import { ProvenLines } from "#audit/accounting/proven-lines";
 import type { AuditEvent } from "#audit/event";
+import { personText } from "#audit/person-words";
 import type { EventOnRecord } from "#auditing/ledger-events";
 import { texts } from "#console/texts";
 import { disclosedInWords, momentText, numberText } from "#console/words";
@@ -261,12 +262,8 @@ const leafName = ({ log, index }: Pick<LinePlace, "log" | "index">): string => `
 /** The signed-in person of the request, and a declared emergency in the caller's words. */
 function personCell(event: AuditEvent | undefined): PageElement | string {
   if (event === undefined) return texts.unknown;
-  const { user, subject } = event.who ?? {};
-  const { justification: words, personnel, facility } = event.emergency ?? {};
-  const named = user ?? subject ?? patients.noPerson;
-  const person = [personnel === undefined ? named : `${personnel} (${named})`, facility]
-    .filter((part) => part !== undefined)
-    .join(", ");
+  const words = event.emergency?.justification;
+  const person = personText(event) ?? patients.noPerson;
   return words === undefined
     ? person
     : make("span", {}, person, " ", badge("warn", patients.emergency(words)));

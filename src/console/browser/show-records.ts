@@ -1,6 +1,7 @@
 import type { EventOnRecord } from "#auditing/ledger-events";
 import { decidedByText } from "#audit/decided-by-words";
 import type { AuditEvent } from "#audit/event";
+import { personText } from "#audit/person-words";
 import { texts } from "#console/texts";
 import { momentText } from "#console/words";
 import { adviceOn } from "#entrypoint/advice";
@@ -207,15 +208,15 @@ function showUse(use: PageElement, found: readonly EventOnRecord[]): void {
   );
 }
 
-function useText({ at, who, emergency, patients }: AuditEvent): string {
-  const person = emergency?.personnel ?? who?.user ?? who?.subject ?? texts.patients.noPerson;
-  const left = patients.map(
+function useText(event: AuditEvent): string {
+  const person = personText(event) ?? texts.patients.noPerson;
+  const left = event.patients.map(
     ({ patient, counts }) =>
       `${patient}: ${Object.entries(counts)
         .map(([kind, count]) => texts.counted(kind, count))
         .join("; ")}`,
   );
-  return events.use(momentText(at), person, left.join(" · ") || events.noPatients);
+  return events.use(momentText(event.at), person, left.join(" · ") || events.noPatients);
 }
 
 /** A record that is no operator's act. */
