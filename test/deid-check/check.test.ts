@@ -1,13 +1,11 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { findIdentifiers } from "#deid-check/check";
 import type { CheckedForm } from "#deid-check/identifiers";
 import { likenessOf } from "#deid-check/quasi-identifiers";
 import { readLeftJson } from "#deid-check/read-json";
 import { deidentify } from "#deid/deidentify";
 import { deidForms } from "#policy/form/fates";
-import { isObject, readJson, type JsonObject } from "#fhir/json/json";
+import { isObject, readJson } from "#fhir/json/json";
 import { r4ResourceTypes } from "#fhir/r4/elements";
 import { canaryResource } from "../deid/canaries.ts";
 import { dice } from "../phi/random-resource.ts";
@@ -206,58 +204,3 @@ test("the table of like patients counts the dates of their rows", () => {
     { shown: "- female - - - - ?", patients: 1 },
   ]);
 });
-
-const pairs = join(import.meta.dirname, "../../../shared/data/deid/ms-anonymizer");
-
-describe.skipIf(!existsSync(pairs))(
-  "the pairs of a different anonymizer (skipped without the shared data)",
-  () => {
-    // vitest reads the body of a skipped group too
-    const names = existsSync(pairs) ? readdirSync(pairs) : [];
-    const files = names.filter((file) => /^[a-z].*\.json$/u.test(file));
-    const text = (file: string) => readFileSync(join(pairs, file), "utf8").replace(/^\uFEFF/u, "");
-    const isTarget = (file: string) => file.endsWith("-target.json");
-
-    test("our form of each original has no identifier", () => {
-      for (const file of files.filter((file) => !isTarget(file))) {
-        const read = readJson(new TextEncoder().encode(text(file)));
-        if (!read.ok || !isObject(read.value)) throw new Error(file);
-        const context = { form: "safe-harbor", year: 2026, base: "urn:none", codeOf: () => id } as const;
-        const left: JsonObject | undefined = deidentify(read.value, context);
-        expect(left === undefined ? [] : paths(left), file).toEqual([]);
-      }
-    });
-
-    test("each identifier of their forms has its paragraph", () => {
-      const theirs = new Set(
-        files
-          .filter(isTarget)
-          .flatMap((file) => paths(text(file)).map((found) => found.replace(/^.*\./u, ""))),
-      );
-      expect([...theirs].toSorted()).toEqual(differences.flatMap(([found]) => found).toSorted());
-    });
-  },
-);
-
-/** What the other anonymizer leaves and our form does not, with the reason. */
-const differences: readonly (readonly [found: readonly string[], reason: string])[] = [
-  [["id (R)", "reference (R)"], "a hash of an id is derived from the person: 164.514(c)"],
-  [
-    ["birthDate (C)", "start (C)", "end (C)", "valueDateTime (C)", "lastUpdated (C)"],
-    "a shifted date has a day",
-  ],
-  [["ifModifiedSince (C)", "ifNoneMatch (R)", "url (N)"], "the request of an entry"],
-  [
-    ["postalCode (B)", "city (B)", "district (B)", "line (B)", "text (B)"],
-    "an address that a rule of theirs keeps",
-  ],
-  [["state (R)"], "a text that names no State"],
-  [["family (A)", "given (A)"], "a substituted name: any name may be a real name"],
-  [["display (R)", "div (R)", "valueString (R)"], "a text that people write"],
-  [["code (R)"], "their tag `PERTURBED` names no system"],
-  [["extension (R)"], "an extension that no table names"],
-  [
-    ["value (D) (E)", "value (H)-(L)", "system (N)"],
-    "a telecom and an identifier that a rule of theirs keeps",
-  ],
-];
