@@ -248,7 +248,11 @@ const leftOf = (entries: readonly EntryAnswer[]): readonly Uint8Array[] => [
   utf8("]"),
 ];
 
-const refusalOf = (refusal: GatewayRefusal, recorder: Recorder, decidedBy?: DisclosedWindow): Cleared => ({
+const refusalOf = (
+  refusal: GatewayRefusal,
+  recorder: Recorder,
+  decidedBy: readonly DisclosedWindow[] = [],
+): Cleared => ({
   record: () => recorder.refusal(faceOf(refusal).status, onRefusal(refusal), decidedBy),
   outcome: () => ({ kind: "refused", refusal }),
 });

@@ -22,6 +22,8 @@ export class AdditionalPatients {
   readonly #named = new Set<string>();
   readonly #rows = new Map<string, DecidingRow>();
   #patients = 0;
+  /** The windows of an answer that decided its own refusal. */
+  #refused: Disclosure | undefined;
   /** The patients that the client has paid for by its record limit. */
   readonly #paid = new Set<string>();
 
@@ -53,6 +55,11 @@ export class AdditionalPatients {
     return this.#patients + names <= patientsMax / 2 && added.every((row) => this.decide(row));
   }
 
+  /** This answer does not leave, and its visible rows decided that. */
+  refuse(disclosure: Disclosure): void {
+    this.#refused = disclosure;
+  }
+
   /** The patients that the question names, in the form of records. */
   get named(): readonly string[] {
     return [...this.#named].map((patient) => this.#nameOf(patient));
@@ -78,12 +85,18 @@ export class AdditionalPatients {
   }
 
   /**
-   * The disclosure of a refusal, or of a write that shows nothing: rows of these patients are as the answer
+   * The disclosures of a refusal, or of a write that shows nothing: rows of these patients are as the answer
    * says.
    */
-  alone(): DisclosedWindow | undefined {
-    if (this.#rows.size === 0) return undefined;
-    return this.#joined(nothingReleased, new Set());
+  alone(): readonly DisclosedWindow[] {
+    const { windows, released } = this.#refused ?? nothingRefused;
+    const refused = windows.map(({ patients, unnamed, unseen, room }) =>
+      Object.assign({}, nothingReleased, { patients, unnamed, unseen, room }),
+    );
+    const isRefused = (row: string) => released.has(row);
+    return [...this.#rows.keys()].every(isRefused)
+      ? refused
+      : [...refused, this.#joined(nothingReleased, released)];
   }
 
   /**
@@ -152,6 +165,8 @@ export class AdditionalPatients {
   #deciding(): ReadonlySet<string> {
     const all = new Set<string>();
     for (const { patients } of this.#rows.values()) for (const patient of patients) all.add(patient);
+    for (const { patients } of this.#refused?.windows ?? [])
+      for (const { patient } of patients) all.add(patient.slice(this.#nameOf("").length));
     return all;
   }
 
@@ -159,6 +174,8 @@ export class AdditionalPatients {
     return `${this.#origin}/Patient/${patient}`;
   }
 }
+
+const nothingRefused: Pick<Disclosure, "windows" | "released"> = { windows: [], released: new Set() };
 
 /** The names for which the record of a window has room. */
 const namesIn = ({ patients, unseen, room }: DisclosedWindow): number =>

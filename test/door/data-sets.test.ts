@@ -294,7 +294,12 @@ test("named rows leave on one page: a page of a part of them would tell which ro
     `Procedure?patient._id=${ann},${bob}`,
   ];
   for (const path of chosen) {
-    expect([path, (await ask("safe", path)).status]).toEqual([path, 403]);
+    const part = await ask("safe", path);
+    expect([path, part.status]).toEqual([path, 403]);
+    // The refusal tells that the rows are more than a page: their patient is on record.
+    const [refusal, ...decided] = await eventsOf(phylax.dev, part.headers["x-request-id"]);
+    expect(refusal).toMatchObject({ kind: "refusal" });
+    expect(JSON.stringify(decided)).toContain("main/Patient/canary-bob");
     const whole = await json("safe", `${path}&_count=200`);
     expect([path, whole.status, whole.body.entry?.length]).toEqual([path, 200, 130]);
   }

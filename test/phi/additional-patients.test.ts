@@ -52,12 +52,27 @@ test("without a deciding row a refusal discloses nothing, whichever patients the
 }) => {
   const concerned = new AdditionalPatients("main");
   concerned.name("c");
-  expect(concerned.alone()).toBeUndefined();
+  expect(concerned.alone()).toEqual([]);
   concerned.decide(row("1", "a"));
-  expect(concerned.alone()).toMatchObject({
-    patients: [{ patient: "main/Patient/a", counts: { Observation: 1 } }],
-    counts: {},
-  });
+  expect(concerned.alone()).toMatchObject([
+    { patients: [{ patient: "main/Patient/a", counts: { Observation: 1 } }], counts: {} },
+  ]);
+});
+
+test("an answer that is refused by its own rows names their patients without a byte, and costs their names once", ({
+  expect,
+}) => {
+  const concerned = new AdditionalPatients("main");
+  concerned.decide(row("1", "a"));
+  concerned.refuse(shown(row("1", "a"), row("2", "b")));
+  expect(concerned.due()).toBe(2);
+  const [window, ...others] = concerned.alone();
+  expect([others, window?.body.length, window?.records, window?.counts]).toEqual([[], 0, 0, {}]);
+  expect(window?.patients.map(({ patient }) => patient)).toEqual(["main/Patient/a", "main/Patient/b"]);
+  concerned.decide(row("3", "c"));
+  expect(concerned.alone()[1]?.patients).toEqual([{ patient: "main/Patient/c", counts: { Observation: 1 } }]);
+  concerned.pay();
+  expect(concerned.due()).toBe(0);
 });
 
 const many = (count: number) => Array.from({ length: count }, (_, n) => `p${n}`);
@@ -81,7 +96,7 @@ test("rows are noted together or not at all, and leave half of the names to furt
   const concerned = new AdditionalPatients("main");
   const half = many(patientsMax / 2).map((patient) => row(patient, patient));
   expect(concerned.decideAll([...half, row("x", "x")])).toBe(false);
-  expect(concerned.alone()).toBeUndefined();
+  expect(concerned.alone()).toEqual([]);
   expect([
     concerned.decideAll(half),
     concerned.decideAll(half),

@@ -7,7 +7,7 @@ import type { PolicyForm } from "#policy/schema";
 import type { Principal } from "#identity/principal";
 import type { Instant } from "#kernel/clock";
 import { meantBy } from "#gateway/facts/coded-question";
-import { refused, type Outcome } from "#gateway/outcome";
+import { refused, type GatewayRefusal, type Outcome } from "#gateway/outcome";
 import { areScopesOfGrant, mayAnswerAt } from "./form-request.ts";
 import type { DataSetPorts } from "./ports.ts";
 
@@ -75,13 +75,17 @@ async function shownInForm(
   ports: DataSetPorts,
   interaction: Interaction,
 ): Promise<Outcome> {
-  const { disclosure } = outcome;
+  const { disclosure, origin } = outcome;
+  const refusedByRows = (refusal: GatewayRefusal): Outcome => {
+    origin.names.concerned.refuse(disclosure); // as an answer of these rows: on record, and paid for
+    return refused(refusal);
+  };
   if (disclosure.content !== undefined || disclosure.headers !== undefined) {
     await disclosure.content?.stop();
-    return refused({ reason: "form_excludes", what: "Binary" });
+    return refusedByRows({ reason: "form_excludes", what: "Binary" });
   }
   const bytes = disclosure.windows.reduce((sum, { body }) => sum + body.length, 0);
-  if (bytes > formBytesMax) return refused({ reason: "answer_too_large" });
+  if (bytes > formBytesMax) return refusedByRows({ reason: "answer_too_large" });
   const formed = await ports.inForm(dataSet, {
     body: Buffer.concat(disclosure.windows.map(({ body }) => body)),
     form: form.kind === "expert" ? form.table : form.kind,
@@ -93,13 +97,13 @@ async function shownInForm(
   if (formed.ok) return { ...outcome, disclosure: withBody(disclosure, formed.value) };
   switch (formed.error.reason) {
     case "withheld_by_form":
-      return refused({ reason: "resource_withheld", because: "form" });
+      return refusedByRows({ reason: "resource_withheld", because: "form" });
     case "part_of_named_rows":
-      return refused({ reason: "form_excludes", what: "_count" });
+      return refusedByRows({ reason: "form_excludes", what: "_count" });
     case "data_set_ended":
       return refused({ reason: "form_not_in_force" });
     case "answer_too_large":
-      return refused({ reason: formed.error.reason });
+      return refusedByRows({ reason: formed.error.reason });
   }
 }
 

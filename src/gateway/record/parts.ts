@@ -133,7 +133,6 @@ export const disclosedParts = (
 
 /** The rows that decided the answer to a part, when the answer shows no row. */
 export function decidedParts(what: What, status: number, origin: OriginSession): readonly Part[] {
-  const window = origin.names.concerned.alone();
-  if (window === undefined) return [];
-  return [partOf("disclosure", what, { status }, origin, windowNames(window, []))];
+  const windows = origin.names.concerned.alone();
+  return windows.map((window) => partOf("disclosure", what, { status }, origin, windowNames(window, [])));
 }

@@ -137,17 +137,16 @@ export class Recorder {
   refusal(
     status: number,
     { reason, decision }: RecordedRefusal,
-    decidedBy: DisclosedWindow | undefined,
+    decidedBy: readonly DisclosedWindow[],
   ): Promise<Appended> {
     const event = this.#event("refusal", { status, reason });
     const refusal = { ...event, decision, ...refusalNames(this.#facts.origin) };
     const first = this.#intended === undefined ? refusal : this.#nextStep(refusal); // an intent is step 0
     const { step = 0 } = first;
-    return this.#all(
-      decidedBy === undefined
-        ? [first]
-        : [first, { ...this.#disclosed(decidedBy, [], status), step: step + 1 }],
-    );
+    return this.#all([
+      first,
+      ...decidedBy.map((window, at) => ({ ...this.#disclosed(window, [], status), step: step + 1 + at })),
+    ]);
   }
 
   /** An answer without any resource of the origin. */
