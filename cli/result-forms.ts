@@ -58,6 +58,7 @@ const caseMembers: Members = {
   statedAt: "ms since 1970, or null",
   statedBy: "operator, or null",
   statement: "what follows later disclosures, or null",
+  statementAs: "the names of the statement in records",
 };
 
 export const forms = {
@@ -335,6 +336,11 @@ export const forms = {
   caseConfirmed: object({ case: "id", request: "TYPE/ID at the origin" }),
   caseVoided: object({ case: "id", voided: "true" }),
   caseStated: object({ case: "id", stated: "true" }),
+  caseChecked: object({
+    case: "id",
+    records: "number of later disclosures of disputed information",
+    lacking: "`at`, `log` and `leaf` of each that is not proven to carry the statement",
+  }),
   caseUnstated: object({ case: "id", unstated: "true" }),
   caseExtended: object({ case: "id", file: "the letter", letter: "SHA-256 of the letter" }),
   caseAccepted: object({ case: "id", decision: "`accepted`" }),

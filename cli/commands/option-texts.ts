@@ -166,6 +166,7 @@ const texts: Readonly<Record<string, string>> = {
     "the statement of disagreement, such as Communication/7; without it the request and its denial follow",
   "cases state --rebuttal": "the rebuttal, such as Communication/8",
   "cases state --denial": "the denial, such as Communication/6",
+  "cases check --records": "file that `ledger read --json` wrote",
   "cases unstate --reason": "file with the reason, for the record",
   "cases extend --reason": "file with the reason of the delay, for the letter",
   "cases extend --template": "file of your letter, such as examples/letters/extension.txt",

@@ -191,6 +191,14 @@ export const recordCommands: readonly Command[] = [
     load: async () => (await import("../cases/cases-decide.ts")).casesUnstate,
   },
   {
+    words: ["cases", "check"],
+    result: forms.caseChecked,
+    takes: `ID --records FILE ${asOperator}`,
+    does: "Proves over opened records (phylax ledger read --json) that each later disclosure carried the statement of a case.",
+    examples: ["phylax cases check 0123456789abcdef0123456789abcdef --records records.jsonl"],
+    load: async () => (await import("../cases/cases-check.ts")).casesCheck,
+  },
+  {
     words: ["data-set", "end"],
     result: forms.dataSetEnded,
     takes: `NAME --client ID --agreement ID --origin NAME ${asOperator}`,

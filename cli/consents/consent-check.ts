@@ -21,7 +21,7 @@ const answer = z.object({
     }),
   ),
 });
-type Version = z.infer<typeof answer>["consents"][number];
+export type ConsentOnRecord = z.infer<typeof answer>["consents"][number];
 
 /** A line of `phylax ledger read --json`, as far as the check reads it. */
 const recordLine = z.object({
@@ -31,17 +31,17 @@ const recordLine = z.object({
     id: z.string(),
     at: z.number(),
     kind: z.string(),
-    patients: z.array(z.object({ patient: z.string() })),
+    patients: z.array(z.object({ patient: z.string(), counts: z.record(z.string(), z.number()) })),
     consents: z
       .string()
       .regex(/^[0-9a-f]{64}$/u)
       .optional(),
   }),
 });
-type RecordLine = z.infer<typeof recordLine>;
+export type RecordLine = z.infer<typeof recordLine>;
 
 // A withdrawal counts everywhere within ten seconds (docs/architecture.md, P4).
-const countsWithinMilliseconds = 10_000;
+export const countsWithinMilliseconds = 10_000;
 const patientsMax = 100; // of one question to the operators' door
 
 /**
@@ -74,12 +74,8 @@ export async function consentCheck(args: readonly string[]): Promise<number> {
   if (name === undefined || consent === undefined || more.length > 0 || values.records === undefined)
     throw new Misuse();
   const patient = patientGiven(name);
-  const records = readFileSync(values.records, "utf8")
-    .split("\n")
-    .filter((line) => line !== "")
-    .map((line) => recordLine.parse(JSON.parse(line)))
-    .filter(({ event }) => event.consents !== undefined);
-  const named = new Set([patient, ...records.flatMap(patientsOf)]);
+  const records = recordsIn(values.records).filter(({ event }) => event.consents !== undefined);
+  const named = new Set([patient, ...records.flatMap(patientsInRecord)]);
   const versions = await versionsOnFile(values, [...named]);
   const own = versions.filter((version) => version.patient === patient && version.consent === consent);
   const last = own.at(-1);
@@ -93,7 +89,7 @@ export async function consentCheck(args: readonly string[]): Promise<number> {
 
 function report(
   records: readonly RecordLine[],
-  versions: readonly Version[],
+  versions: readonly ConsentOnRecord[],
   consent: string,
   withdrawnAt: number,
 ): number {
@@ -102,7 +98,7 @@ function report(
   const later: object[] = [];
   for (const record of records) {
     const { event } = record;
-    const patients = new Set((ofRequest.get(event.id) ?? []).flatMap(patientsOf));
+    const patients = new Set((ofRequest.get(event.id) ?? []).flatMap(patientsInRecord));
     const known = versions.filter((version) => patients.has(version.patient));
     const found = consentsInSet(event.id, event.consents ?? "", known);
     if (found === undefined) unnamed++;
@@ -123,13 +119,21 @@ function report(
   return after === 0 ? 0 : 1;
 }
 
-const patientsOf = ({ event }: RecordLine): readonly string[] => event.patients.map(({ patient }) => patient);
+/** The opened records in a file. */
+export const recordsIn = (file: string): readonly RecordLine[] =>
+  readFileSync(file, "utf8")
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => recordLine.parse(JSON.parse(line)));
 
-async function versionsOnFile(
+export const patientsInRecord = ({ event }: RecordLine): readonly string[] =>
+  event.patients.map(({ patient }) => patient);
+
+export async function versionsOnFile(
   values: Parameters<typeof posterOf>[0],
   patients: readonly string[],
-): Promise<readonly Version[]> {
-  const found: Version[] = [];
+): Promise<readonly ConsentOnRecord[]> {
+  const found: ConsentOnRecord[] = [];
   for (let from = 0; from < patients.length; from += patientsMax) {
     const some = patients.slice(from, from + patientsMax);
     const body = JSON.stringify({ patients: some });

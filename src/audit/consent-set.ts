@@ -23,12 +23,12 @@ export function consentSetDigest(requestId: string, versions: readonly ConsentVe
  * version, or the random value of a request in which no Consent let anything through). More than 200 versions leave
  * too little room for proof: throws RangeError.
  */
-export function consentsInSet(
+export function consentsInSet<Version extends ConsentVersion>(
   requestId: string,
   digest: string,
-  versions: readonly ConsentVersion[],
-): readonly ConsentVersion[] | undefined {
-  if (versions.length > versionsMax) throw new RangeError("too many versions for a digest of 256 bits");
+  versions: readonly Version[],
+): readonly Version[] | undefined {
+  if (versions.length > consentSetMax) throw new RangeError("too many versions for a digest of 256 bits");
   // Gaussian elimination over GF(2): each basis vector remembers the versions whose sum it is.
   const basis = new Map<number, { readonly vector: bigint; readonly of: bigint }>();
   const reduced = (start: bigint, startOf: bigint) => {
@@ -51,7 +51,7 @@ export function consentsInSet(
 }
 
 // A random digest is a sum of n versions with the probability 2^(n - 256).
-const versionsMax = 200;
+export const consentSetMax = 200;
 
 function termOf(requestId: string, { consent, digest }: ConsentVersion): bigint {
   const text = `phylax consent set v1\n${requestId}\n${consent}\n${digest}`;

@@ -50,6 +50,7 @@ export const listedCase = z.object({
   disputed: z.array(z.string()).nullable(),
   statedAt: moment,
   statedBy: word,
+  statementAs: z.array(z.string()), // the pseudonyms by which records name the statement
   statement: z
     .object({
       kind: z.string(),

@@ -37,6 +37,7 @@ const open: ListedCase = {
   statedAt: null,
   statedBy: null,
   statement: null,
+  statementAs: [],
 };
 const denied: ListedCase = {
   ...open,

@@ -164,6 +164,7 @@ let phylax: Door;
 let issuer: Outsider;
 let failing: string | undefined; // the method of `control` that fails
 let answer: (() => Response) | undefined; // of the origin to a write
+let forgets = false; // the gateway learns of no Consent and no statement
 
 beforeAll(async () => {
   phylax = await startDoor({
@@ -171,7 +172,9 @@ beforeAll(async () => {
     remote: async (part, act, method) => {
       if (part === "control" && method === failing) throw new Error("control does not answer");
       if (part === "origin" && answer !== undefined) return answer() as Awaited<ReturnType<typeof act>>;
-      return await act();
+      const done = await act();
+      if (!forgets || part !== "consents" || method !== "of") return done;
+      return (done as object[]).map((each) => Object.assign({}, each, { consents: [] })) as typeof done;
     },
   });
   issuer = await outsider("https://amendment.example", "phylax");
@@ -199,7 +202,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => phylax.close());
 afterEach(() => {
-  [failing, answer] = [undefined, undefined];
+  [failing, answer, forgets] = [undefined, undefined, false];
   vi.useRealTimers();
 });
 
@@ -699,6 +702,63 @@ test("a request and its denial follow rows as a whole, by a sentence that tells 
   const acts = (await phylax.records()).filter(({ event }) => event.what?.interaction === "unstate-case");
   expect(JSON.stringify(acts), "the reason is on record").toContain("It names the wrong member.");
 }, 30_000);
+
+test("an auditor proves that each later disclosure carried the statement, and finds a disclosure without it", async ({
+  expect,
+}) => {
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+  const { id } = await denied();
+  const file = join(files, "records.jsonl");
+  const lines: string[] = [];
+  const check = async (...replies: readonly { readonly headers: object }[]) => {
+    for (const { headers } of replies)
+      for (const event of await eventsOf(phylax.dev, String(Reflect.get(headers, "x-request-id"))))
+        lines.push(JSON.stringify({ log: "l", leaves: [lines.length], event }));
+    writeFileSync(file, lines.join("\n"));
+    return await run("check", id, "--records", file);
+  };
+  const reads = async (path: string, isStated: boolean) =>
+    await vi.waitFor(
+      async () => {
+        const reply = await ask("partner", path);
+        expect([path, reply.text.includes("urn:phylax:statement")]).toEqual([path, isStated]);
+        return reply;
+      },
+      { timeout: 12_000, interval: 250 },
+    );
+  const later = () => vi.setSystemTime(Date.now() + 15_000); // each change counts everywhere
+  expect(await check(), "before the statement").toMatchObject({
+    code: 2,
+    error: "the case has no statement\n",
+  });
+  const early = await ask("partner", "Observation/other");
+  expect(await run("state", id)).toMatchObject({ code: 0 });
+  later();
+  const carried = [
+    await reads("Observation/smoking", true),
+    await reads("Observation?patient=amara", true),
+    await reads("Observation/other", false), // the statement is in force, and follows no row of this answer
+    await reads("Patient/amara", false), // of no disputed type
+  ];
+  const proven = await check(early, ...carried);
+  expect(proven, proven.error).toMatchObject({
+    code: 0,
+    out: expect.stringMatching(/^yes: each of 3 later/u),
+  });
+  const accounted = await ask("app", "Patient/amara/$disclosures?all=true");
+  expect(accounted.text, "a statement is no Consent that permits").not.toContain("statement/");
+
+  forgets = true;
+  const reason = join(files, "anew.txt");
+  writeFileSync(reason, "Filed anew.");
+  expect(await run("unstate", id, "--reason", reason)).toMatchObject({ code: 0 });
+  expect(await run("state", id)).toMatchObject({ code: 0 });
+  later();
+  const planted = await reads("Observation/smoking", false);
+  const found = await check(planted);
+  expect(found).toMatchObject({ code: 1, out: expect.stringContaining("no: 1 of 4 later disclosures") });
+  expect(found.out).toContain(`l/${lines.length - 1} does not name the statement`);
+}, 60_000);
 
 test("a client has twenty open cases of a patient: a further request is refused for good, and another client's is not", async ({
   expect,

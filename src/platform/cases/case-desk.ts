@@ -2,7 +2,9 @@ import { WorkerEntrypoint } from "cloudflare:workers";
 import type * as z from "zod";
 import { instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
+import { keyList } from "#platform/config/key-list-setting";
 import { ConsentDesk } from "#platform/consents/consent-desk";
+import { ConsentNames } from "#platform/consents/consent-names";
 import type { ConsentRules, Statement } from "#policy/consent/consent";
 import {
   caseAcceptance,
@@ -35,7 +37,11 @@ interface CaseOpeningEnv {
 type CaseDeskEnv = ConstructorParameters<typeof ConsentDesk>[1];
 
 /** A case with the last day to act on it. */
-export type DueCase = CaseRow & { readonly due: string };
+export type DueCase = CaseRow & {
+  readonly due: string;
+  /** The pseudonyms by which records name the statement of a denied case (audit/consent-set). */
+  readonly statementAs: readonly string[];
+};
 
 /** The gateway's only right over cases: to open them, and to say how the writes ended. */
 export class CaseOpening extends WorkerEntrypoint<CaseOpeningEnv> {
@@ -64,7 +70,8 @@ export class CaseDesk extends WorkerEntrypoint<CaseDeskEnv> {
     if (!read.success) return err(problemOf(read.error));
     const { state, case: id, after } = read.data;
     const rows = await listCases(this.env.REGISTRY, { state, id, after });
-    return ok(rows.map((row) => withDue(row)));
+    const names = new ConsentNames(keyList("CONSENT_KEY", this.env.CONSENT_KEY));
+    return ok(rows.map((row) => withDue(row, names)));
   }
 
   /** Says where the request of an unconfirmed case is stored. */
@@ -192,9 +199,10 @@ export class CaseDesk extends WorkerEntrypoint<CaseDeskEnv> {
   }
 }
 
-const withDue = (row: CaseRow): DueCase => ({
+const withDue = (row: CaseRow, names: ConsentNames): DueCase => ({
   ...row,
   due: dueDays(row.receivedAt, row.extendedAt !== null).act,
+  statementAs: row.denialLetter === null ? [] : names.allOfConsent(row.origin, statementName(row.id)),
 });
 
 const refused = <R extends Exclude<CaseProblem["reason"], "case_malformed">>(reason: R) =>

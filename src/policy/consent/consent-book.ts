@@ -94,9 +94,12 @@ export class ConsentBook {
     return denying.length + denying.filter(({ filedBy }) => filedBy === client).length;
   }
 
-  /** The versions of Consents that let a row through. */
+  /** The versions of Consents that let a row through, and the statements that follow rows of the known patients. */
   get permitting(): readonly ConsentOfPatient[] {
-    return [...this.#permitting.values()];
+    const stating = [...this.#known].flatMap(([patient, known]) =>
+      known.stating.map((filed) => Object.assign({ patient, filed }, filed)),
+    );
+    return [...this.#permitting.values(), ...stating];
   }
 
   /** The texts by which the known Consents judge rows. @param labels see {@link soughtBy}. */
@@ -289,7 +292,8 @@ export class ConsentBook {
     if (this.#permitting.has(name)) return;
     for (const [patient, { judging }] of this.#known) {
       const filed = judging.find((each) => each.consent === consent && each.digest === digest);
-      if (filed !== undefined) return void this.#permitting.set(name, { consent, digest, patient, filed });
+      if (filed !== undefined)
+        return void this.#permitting.set(name, Object.assign({ patient, filed }, filed));
     }
   }
 }
@@ -428,7 +432,9 @@ export class RowConsents {
 
   /** The statements that follow the row, or for a Bundle the rows in it. Ask {@link needsWhole} first. */
   get statements(): readonly Statement[] {
-    const all = this.#following.flatMap(({ statements }) => statements);
+    const all = this.#following.flatMap(({ stating }) =>
+      stating.flatMap(({ rules }) => rules.statement ?? []),
+    );
     if (all.length === 0) return all;
     const { reference, type } = (this.#facts ??= this.#read());
     return containers.has(type) ? all : all.filter(({ rows }) => rows.includes(reference));

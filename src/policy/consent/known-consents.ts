@@ -9,7 +9,7 @@ import {
   type AskedFacts,
   type AskedTimes,
 } from "./asked-facts.ts";
-import type { Provision, ProvisionFrame, Statement } from "./consent.ts";
+import type { Provision, ProvisionFrame } from "./consent.ts";
 import {
   decideByConsents,
   type ConsentDecision,
@@ -42,7 +42,7 @@ export class KnownConsents {
   /** The Consents in force that may decide about a row of the requests. */
   readonly judging: readonly FiledConsent[];
   /** The statements that follow the disputed rows of the patient. */
-  readonly statements: readonly Statement[];
+  readonly stating: readonly FiledConsent[];
   readonly asked: readonly AskedFacts[];
   readonly times: AskedTimes | undefined;
   readonly #sought: readonly [alone: Sought | undefined, withLabels: Sought | undefined];
@@ -52,9 +52,8 @@ export class KnownConsents {
     this.filed = filed;
     this.inForce = filed.filter(({ rules }) => rules.isActive);
     this.judging = this.inForce.filter(({ rules }) => mayConcern(rules, request));
-    const stating = this.inForce.filter(({ rules }) => rules.statement !== undefined);
-    this.statements = stating.flatMap(({ rules }) => rules.statement ?? []);
-    this.asked = [...new Set([...this.judging, ...stating].map(({ rules }) => factsAsked(rules)))];
+    this.stating = this.inForce.filter(({ rules }) => rules.statement !== undefined);
+    this.asked = [...new Set([...this.judging, ...this.stating].map(({ rules }) => factsAsked(rules)))];
     this.times = timesAsked(this.asked);
     this.#sought = [soughtBy(this.asked, false), soughtBy(this.asked, true)];
   }
