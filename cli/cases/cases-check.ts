@@ -1,7 +1,6 @@
 import { consentsInSet, consentSetMax } from "#audit/consent-set";
-import { casesPageMax, type ListedCase } from "#registry/case-document";
 import { Misuse } from "../misuse.ts";
-import { posterOf, posterOptions, type Poster } from "../connection/operator-post.ts";
+import { posterOf, posterOptions } from "../connection/operator-post.ts";
 import {
   countsWithinMilliseconds,
   patientsInRecord,
@@ -13,7 +12,7 @@ import {
 import { complain, giveResult, say } from "../output.ts";
 import { printable } from "../printable.ts";
 import { readNamedCall } from "../read-call.ts";
-import { caseNamed, casesPage } from "./cases-list.ts";
+import { caseNamed } from "./cases-list.ts";
 
 /**
  * Proves over opened records that each disclosure of rows of a disputed type, from ten seconds after the statement of
@@ -27,10 +26,7 @@ export async function casesCheck(args: readonly string[]): Promise<number> {
   const found = await caseNamed(poster, id);
   const patient = `${found.origin}/${found.patient}`;
   const later = recordsIn(values.records);
-  const stated = await statedCases(poster);
-  const versions = await versionsOnFile(values, [
-    ...new Set([patient, ...stated.map(patientOf), ...later.flatMap(patientsInRecord)]),
-  ]);
+  const versions = await versionsOnFile(values, [...new Set([patient, ...later.flatMap(patientsInRecord)])]);
   const own = versions.filter(({ consent }) => found.statementAs.includes(consent));
   if (found.statement === null || own.length === 0) {
     complain("the case has no statement");
@@ -43,41 +39,25 @@ export async function casesCheck(args: readonly string[]): Promise<number> {
   const records = later.filter(
     ({ event }) =>
       event.kind === "disclosure" &&
+      event.what?.interaction !== "$disclosures" && // its Bundle has no rows of the origin
       isInForce(own, event.at) &&
       event.patients.some(
         (each) => each.patient === patient && Object.keys(each.counts).some((type) => types.has(type)),
       ),
   );
-  const names = new Set(stated.flatMap(({ statementAs }) => statementAs));
-  const statements = versions.filter(({ consent }) => names.has(consent));
   const ofRequest = Map.groupBy(later, ({ event }) => event.id);
-  const lacking = records.filter(({ event }) => {
-    const patients = new Set((ofRequest.get(event.id) ?? []).flatMap(patientsInRecord));
-    const ofThese = versions.filter((version) => patients.has(version.patient));
-    return ![ofThese, [...new Set([...ofThese, ...statements])]].some((known) => {
-      const { id: request, consents: digest } = event;
-      const isReadable = digest !== undefined && known.length <= consentSetMax;
-      const set = isReadable ? consentsInSet(request, digest, known) : undefined;
-      return set?.some((version) => own.includes(version)) === true;
-    });
+  const lacking = records.filter(({ event: { id: request, consents } }) => {
+    const patients = new Set((ofRequest.get(request) ?? []).flatMap(patientsInRecord));
+    const known = versions.filter((version) => patients.has(version.patient));
+    const isReadable = consents !== undefined && known.length <= consentSetMax;
+    const set = isReadable ? consentsInSet(request, consents, known) : undefined;
+    return set?.some((version) => own.includes(version)) !== true;
   });
   return report(id, records.length, lacking);
 }
 
 // A copy of a disputed row may be inside.
 const containers = ["Bundle", "Parameters"];
-
-const patientOf = ({ origin, patient }: ListedCase): string => `${origin}/${patient}`;
-
-/** Every case with a statement: the rows of its patient may have been judged for an answer without being in it. */
-async function statedCases(poster: Poster): Promise<readonly ListedCase[]> {
-  const all: ListedCase[] = [];
-  for (let page: readonly ListedCase[] | undefined; page === undefined || page.length === casesPageMax;) {
-    page = await casesPage(poster, "decided", page?.at(-1)?.id);
-    all.push(...page.filter(({ statementAs }) => statementAs.length > 0));
-  }
-  return all;
-}
 
 /** Answers whether a statement counted everywhere at a time. @param own its versions, the oldest first. */
 function isInForce(own: readonly ConsentOnRecord[], at: number): boolean {

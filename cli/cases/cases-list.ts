@@ -7,7 +7,6 @@ import { Misuse, UnusableName } from "../misuse.ts";
 import { listByState } from "../approvals/list-by-state.ts";
 import {
   postAsOperator,
-  refusedBy,
   posterOf,
   posterOptions,
   refusalLine,
@@ -46,17 +45,6 @@ export async function casesShow(args: readonly string[]): Promise<number> {
   const steps = caseSteps(found).map(({ at, says }) => (at === undefined ? says : `${timeOf(at)} ${says}`));
   for (const line of [head, ...disputed, ...steps]) say(printable(line));
   return 0;
-}
-
-/** A page of the cases, the oldest first. `after`: the last case of the page before. */
-export async function casesPage(
-  poster: Poster,
-  state: "decided",
-  after: string | undefined,
-): Promise<readonly ListedCase[]> {
-  const reply = await postAsOperator(poster, "api/cases", JSON.stringify({ state, after }));
-  if (reply.status !== 200) throw refusedBy(reply);
-  return answer.parse(reply.body).cases;
 }
 
 /** The case of this id. Throws if there is none. */

@@ -31,6 +31,7 @@ const recordLine = z.object({
     id: z.string(),
     at: z.number(),
     kind: z.string(),
+    what: z.object({ interaction: z.string().optional() }).optional(),
     patients: z.array(z.object({ patient: z.string(), counts: z.record(z.string(), z.number()) })),
     consents: z
       .string()

@@ -103,8 +103,9 @@ export interface AuditEvent {
   /** Only on the way to the record; it decides the record's length. */
   readonly reserve?: Reserve | undefined;
   /**
-   * The digest of the set of Consents that let something through, and of the statements in force (audit/consent-set), 64
-   * lower-case hex digits; of no meaning if there was none. In each record of a request whose origin has Consents on file.
+   * The digest of the set of Consents that let something through, and of the statements in force about patients of the
+   * event (audit/consent-set), 64 lower-case hex digits; of no meaning if there was none. In each record of a request
+   * whose origin has Consents on file.
    */
   readonly consents?: string | undefined;
   /** Only on the way to the accounting lines of a disclosure, which show them beside the line; no record has them. */

@@ -182,6 +182,10 @@ export class ResolvedFacts implements KnownFacts {
     return this.#consents.areOnFile ? this.#consents.book.permitting : undefined;
   }
 
+  statingOf(patient: string): ReturnType<ConsentBook["statingOf"]> {
+    return this.#consents.book.statingOf(patient);
+  }
+
   stand(): Promise<boolean> {
     return this.#consents.stand();
   }

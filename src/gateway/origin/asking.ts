@@ -83,6 +83,8 @@ export interface KnownFacts {
   opening(...row: Parameters<ConsentBook["opening"]>): ReturnType<ConsentBook["opening"]>;
   /** The Consents that let something through; undefined: the origin has no Consent on file. */
   readonly permitting: readonly ConsentOfPatient[] | undefined;
+  /** See {@link ConsentBook.statingOf}. */
+  statingOf(patient: string): ReturnType<ConsentBook["statingOf"]>;
   /** Answers whether the Consents that judged the rows of this request are still the same. */
   stand(): Promise<boolean>;
   /** Grows when this request files a Consent: rows that were judged before are judged anew. */

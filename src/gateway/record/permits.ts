@@ -14,7 +14,7 @@ export function withPermits(
   events: readonly AuditEvent[],
   { name, facts }: { readonly name: string; readonly facts?: Pick<KnownFacts, "permitting"> | undefined },
 ): readonly AuditEvent[] {
-  const permitting = (facts?.permitting ?? []).filter(({ filed }) => filed.rules.statement === undefined);
+  const permitting = facts?.permitting ?? [];
   if (permitting.length === 0) return events;
   const byPatient = Map.groupBy(permitting, ({ patient }) => `${name}/Patient/${patient}`);
   let room = permitsMax;

@@ -299,7 +299,9 @@ export class Recorder {
     const { origin } = this.#facts;
     if (origin === undefined) return events;
     return withPermits(events, origin).map((event) =>
-      withFittingPaths(withStates(event, origin.names.residences)),
+      withFittingPaths(
+        withStates(Object.assign({}, event, this.#consentsOf(event)), origin.names.residences),
+      ),
     );
   }
 
@@ -365,18 +367,24 @@ export class Recorder {
       // The gateway reads no row for an unknown caller.
       reserve: principal === undefined ? undefined : nobody.reserve,
       asked: this.#facts.origin?.names.asked,
-      consents: this.#consents,
       unjudged: this.#facts.origin?.barrier.unjudged,
       traceId: call?.traceId,
     };
   }
 
-  /** A random value if no Consent let anything through: the length of a record reveals nothing of it. */
-  get #consents(): string | undefined {
-    const permitting = this.#facts.origin?.facts?.permitting;
-    if (permitting === undefined) return undefined;
+  /**
+   * A random value if no Consent let anything through and no statement follows a patient of the event: the length of a
+   * record reveals nothing of it. An auditor learns of no statement about a patient whom the record does not name.
+   */
+  #consentsOf({ patients }: AuditEvent): Pick<AuditEvent, "consents"> {
+    const facts = this.#facts.origin?.facts;
+    const permitting = facts?.permitting;
+    if (facts === undefined || permitting === undefined) return {};
     this.#noConsents ??= crypto.getRandomValues(Buffer.alloc(32)).toString("hex");
-    return consentSetDigest(this.#request.id, permitting) ?? this.#noConsents;
+    const idOf = (patient: string) => patient.slice(patient.lastIndexOf("/") + 1);
+    const stating = patients.flatMap(({ patient }) => facts.statingOf(idOf(patient)));
+    const consents = consentSetDigest(this.#request.id, [...permitting, ...stating]) ?? this.#noConsents;
+    return { consents };
   }
 
   /** An anonymous refusal stays with its address, so that a flood meets one log and its cap. */

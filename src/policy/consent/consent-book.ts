@@ -94,12 +94,14 @@ export class ConsentBook {
     return denying.length + denying.filter(({ filedBy }) => filedBy === client).length;
   }
 
-  /** The versions of Consents that let a row through, and the statements that follow rows of the known patients. */
+  /** The versions of Consents that let a row through. */
   get permitting(): readonly ConsentOfPatient[] {
-    const stating = [...this.#known].flatMap(([patient, known]) =>
-      known.stating.map((filed) => Object.assign({ patient, filed }, filed)),
-    );
-    return [...this.#permitting.values(), ...stating];
+    return [...this.#permitting.values()];
+  }
+
+  /** The statements in force that follow disputed rows of a patient; none of a patient who is not known. */
+  statingOf(patient: string): readonly FiledConsent[] {
+    return this.#known.get(patient)?.stating ?? noConsents.stating;
   }
 
   /** The texts by which the known Consents judge rows. @param labels see {@link soughtBy}. */
@@ -292,8 +294,7 @@ export class ConsentBook {
     if (this.#permitting.has(name)) return;
     for (const [patient, { judging }] of this.#known) {
       const filed = judging.find((each) => each.consent === consent && each.digest === digest);
-      if (filed !== undefined)
-        return void this.#permitting.set(name, Object.assign({ patient, filed }, filed));
+      if (filed !== undefined) return void this.#permitting.set(name, { consent, digest, patient, filed });
     }
   }
 }

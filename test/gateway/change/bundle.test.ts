@@ -95,6 +95,7 @@ async function post(
       relate: async () => ok(undefined),
       coverRelation: async () => ok(undefined),
       permitting: undefined,
+      statingOf: () => [],
       stand: async () => true,
       // as if each write filed a Consent: the writes behind it are planned anew
       get generation() {

@@ -185,6 +185,27 @@ test("a Consent let nothing through of a row that a further patient's Consent hi
   expect(book.permitting).toEqual([expect.objectContaining({ digest: "p", patient: "dana" })]);
 });
 
+test("a record names the statements about its own patients, and of no patient beside them", ({ expect }) => {
+  const { book } = scene();
+  const statement = { kind: "disagreement", rows: ["Observation/o"], messages: [] } as const;
+  const stating = (active: boolean) => ({
+    ...denial,
+    digest: "s",
+    rules: { isActive: active, readings: [], statement },
+  });
+  book.learn(
+    ["dana", "emma", "fay"],
+    new Map([
+      ["dana", [stating(true)]],
+      ["emma", [denial]],
+      ["fay", [stating(false)]],
+    ]),
+  );
+  const digests = (patient: string) => book.statingOf(patient).map(({ digest }) => digest);
+  expect(["dana", "emma", "fay", "nobody"].map(digests)).toEqual([["s"], [], [], []]);
+  expect(book.permitting, "a statement permits nothing").toEqual([]);
+});
+
 test("after a filing of the request itself rows are judged by the Consents that are read anew", async ({
   expect,
 }) => {
