@@ -205,22 +205,33 @@ function letterOf(template: string, kind: keyof typeof letterParts, facts: Lette
   }
 }
 
-/** The letter is written before the step, so that no step lacks its letter, and goes if the step is refused. */
+/**
+ * The letter is written before the step, so that no step lacks its letter. It goes if the step is refused, and stays if
+ * nobody knows whether the step is done: a repeat with the same letter finds that out.
+ */
 async function sendWithLetter(
   poster: Poster,
   step: "extend" | "deny",
-  document: object,
+  document: { readonly case: string },
   file: string,
   text: string,
   done: string,
 ): Promise<number> {
-  if (existsSync(file)) throw new UnusableFile(`${file} exists: name a new file for the letter`);
+  const isRepeat = existsSync(file);
+  if (isRepeat && readFileSync(file, "utf8") !== text)
+    throw new UnusableFile(`${file} exists: name a new file for the letter`);
   writePrivateFile(file, text);
   const letter = createHash("sha256").update(text).digest("hex");
   const reply = await postAsOperator(poster, `api/cases/${step}`, JSON.stringify({ ...document, letter }));
   if (reply.status !== 200) {
-    rmSync(file, { force: true });
-    return refused(reply);
+    const isUnknown = reply.status >= 500;
+    const { extensionLetter, denialLetter } =
+      isUnknown || isRepeat ? await caseNamed(poster, document.case) : {};
+    if ({ extend: extensionLetter, deny: denialLetter }[step] !== letter) {
+      if (isUnknown) complain(`repeat the command: ${file} stays, because the step may still be done`);
+      else rmSync(file, { force: true });
+      return refused(reply);
+    }
   }
   giveResult({ ...document, file, letter });
   say(`${done}; the letter is in ${file}`);

@@ -163,6 +163,7 @@ const certificates = new Map<Who, CertificateFiles>();
 let phylax: Door;
 let issuer: Outsider;
 let failing: string | undefined; // the method of `control` that fails
+let losing: string | undefined; // the method of `control` whose answer is lost
 let answer: (() => Response) | undefined; // of the origin to a write
 let forgets = false; // the gateway learns of no Consent and no statement
 
@@ -171,6 +172,10 @@ beforeAll(async () => {
     resources: world,
     remote: async (part, act, method) => {
       if (part === "control" && method === failing) throw new Error("control does not answer");
+      if (part === "control" && method === losing) {
+        await act();
+        throw new Error("the answer is lost");
+      }
       if (part === "origin" && answer !== undefined) return answer() as Awaited<ReturnType<typeof act>>;
       const done = await act();
       if (!forgets || part !== "consents" || method !== "of") return done;
@@ -202,7 +207,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => phylax.close());
 afterEach(() => {
-  [failing, answer, forgets] = [undefined, undefined, false];
+  [failing, losing, answer, forgets] = [undefined, undefined, undefined, false];
   vi.useRealTimers();
 });
 
@@ -482,6 +487,26 @@ test("a denial has one of four grounds, and a letter with each part of (d)(1)", 
   });
   const acts = (await phylax.records()).map(({ event }) => event.what?.interaction);
   expect(acts).toContain("deny-case");
+});
+
+test("a letter stays while nobody knows whether its step is done, and a repeat says that it is", async ({
+  expect,
+}) => {
+  const { id } = await requested();
+  const letter = join(files, "unknown.md");
+  const deny = () =>
+    run("deny", id, "--ground", "not-created-here", "--template", filled("denial.txt"), "--letter", letter);
+  failing = "deny";
+  expect(await deny()).toMatchObject({ code: 1, error: expect.stringContaining("repeat the command") });
+  const text = readFileSync(letter, "utf8");
+  [failing, losing] = [undefined, "deny"];
+  expect(await deny(), "it stands with this letter").toMatchObject({ code: 0 });
+  losing = undefined;
+  expect(await deny(), "again").toMatchObject({ code: 0 });
+  expect(readFileSync(letter, "utf8")).toBe(text);
+  writeFileSync(letter, "of another case");
+  expect(await deny()).toMatchObject({ code: 2, error: expect.stringContaining("exists") });
+  expect(readFileSync(letter, "utf8")).toBe("of another case");
 });
 
 test("the time of a request is extended once, and only within its sixty days", async ({ expect }) => {

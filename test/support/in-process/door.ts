@@ -464,7 +464,11 @@ async function startWorkers(
     OPERATOR_ROLL: service(control.OperatorRoll, () => controlEnv),
     PROPOSAL_DESK: service(control.ProposalDesk, () => controlEnv),
     REVIEW_DESK: service(control.ReviewDesk, () => controlEnv),
-    CASE_DESK: service(control.CaseDesk, () => controlEnv),
+    CASE_DESK: remoteStub(
+      service(control.CaseDesk, () => controlEnv),
+      "control",
+      remote,
+    ),
     DATA_SET_DESK: service(jobs.DataSetDesk, () => jobsEnv),
     CONSENT_HISTORY: service(control.ConsentHistory, () => controlEnv),
     ACCOUNTING_HOLDS: service(ledger.AccountingHolds, () => ledgerEnv),
