@@ -169,6 +169,18 @@ async function askFor(
   return { row, request };
 }
 
+/** Whether a script and a handler that stand in the page run, as injected ones would. */
+const ranInline = async (page: Page): Promise<readonly string[]> =>
+  await page.evaluate(async () => {
+    const script = Object.assign(document.createElement("script"), { text: "document.ran = 'yes'" });
+    const image = document.createElement("img");
+    image.setAttribute("onerror", "document.ranToo = 'yes'");
+    image.src = "data:,";
+    document.body.append(script, image);
+    await new Promise((done) => setTimeout(done, 200));
+    return ["ran", "ranToo"].map((name) => String(Reflect.get(document, name) ?? "no"));
+  });
+
 test.skipIf(chromiumPath === undefined)(
   "a patient asks, an officer denies with a letter, the patient reads it and states, and a later read carries it",
   { timeout: 240_000 },
@@ -216,6 +228,9 @@ test.skipIf(chromiumPath === undefined)(
     await article.getByText(statement).waitFor();
     expect(await article.locator("form").count(), "one statement").toBe(0);
     expect(await app.title()).toBe("My record");
+    expect(await ranInline(app), "the policy of the page").toEqual(["no", "no"]);
+    const plain = await app.context().newPage();
+    expect(await ranInline(plain), "without a policy").toEqual(["yes", "yes"]);
 
     const { entry = [] } = await ask("telehealth", `Communication?patient=${patient}&_count=100`);
     const stated = entry.find(({ resource }) => JSON.stringify(resource.payload).includes("never smoked"));
