@@ -545,6 +545,9 @@ test("the time of a request is extended once, and only within its sixty days", a
   const { out } = await run("list");
   expect(out).toMatch(new RegExp(`${second.id} .* open, late`, "u"));
   expect(out).toMatch(new RegExp(`${first.id} .* ${due} .* open, extended$`, "mu"));
+  // the entity is late, and the individual gets the decision all the same
+  const letter = ["--template", filled("denial.txt"), "--letter", join(files, "too-late.txt")];
+  expect(await run("deny", second.id, "--ground", "not-created-here", ...letter)).toMatchObject({ code: 0 });
 });
 
 /** Denies a new request. Returns its case. */
@@ -785,6 +788,98 @@ test("an auditor proves that each later disclosure carried the statement, and fi
   expect(found).toMatchObject({ code: 1, out: expect.stringContaining("no: 1 of 4 later disclosures") });
   expect(found.out).toContain(`l/${lines.length - 1} does not name the statement`);
 }, 60_000);
+
+test("a request about rows that are absent, or of another patient, is taken in like each other, and denied for good", async ({
+  expect,
+}) => {
+  const places = ["Observation/smoking", "Observation/absent", "Observation/belas", "Coverage/none"];
+  const ends = [];
+  for (const place of places) {
+    const from = phylax.forwarded.length;
+    const reply = await write("app", communication({ payload: [{ contentReference: to(place) }] }));
+    const [found] = await listed("--all").then((all) =>
+      all.filter((each) => each.resource === placeOf(reply)),
+    );
+    expect(found?.["disputed"]).toEqual([place]);
+    const said = reply.text.replaceAll(place, "").replaceAll(/"(?:id|lastUpdated)":"[^"]*"/gu, "");
+    ends.push({ status: reply.status, said, asked: phylax.forwarded.slice(from) });
+    const letter = join(files, `not-held-${found?.id ?? ""}.txt`);
+    const ground = ["--ground", "not-in-record-set", "--template", filled("denial.txt"), "--letter", letter];
+    expect(await run("deny", found?.id ?? "", ...ground)).toMatchObject({ code: 0 });
+    expect(readFileSync(letter, "utf8")).toContain("not part of the records about you");
+  }
+  expect(ends[0]).toMatchObject({ status: 201, asked: ["POST /fhir/Communication"] });
+  expect(new Set(ends.map((end) => JSON.stringify(end))).size, "no answer tells of a row").toBe(1);
+});
+
+test("what names another patient's row follows no row of that patient", async ({ expect }) => {
+  const rows = ["Observation/belas", "Observation/absent", "Observation/other"];
+  const { id } = await denied({ payload: rows.map((row) => ({ contentReference: to(row) })) });
+  const before = [];
+  const paths = ["Observation/belas", "Observation?patient=bela", "Patient/bela/$everything"];
+  const stamp = /"(?:id|timestamp)":"[0-9a-fT:.Z-]+"/gu;
+  for (const path of paths) before.push((await ask("partner", path)).text.replaceAll(stamp, ""));
+  expect(await run("state", id)).toMatchObject({ code: 0 });
+  await vi.waitFor(
+    async () => expect((await ask("partner", "Observation/other")).text).toContain("urn:phylax:statement"),
+    { timeout: 12_000, interval: 250 },
+  );
+  const after = [];
+  for (const path of paths) after.push((await ask("partner", path)).text.replaceAll(stamp, ""));
+  expect(after).toEqual(before);
+  const both = byStatement((await ask("partner", "Observation?_id=belas,other")).text);
+  expect(both).toEqual({ stated: ["Observation/other"], plain: ["Observation/belas"] });
+}, 30_000);
+
+test("each refusal about an amendment is on record with its reason", async ({ expect }) => {
+  for (const [more, reason] of [
+    [{ subject: to("Patient/bela") }, "result_outside_access"],
+    [{ sender: to("Practitioner/smith") }, "amendment_request_unfit"],
+  ] as const)
+    for (const message of [communication(more), disagreement(more)]) {
+      const reply = await write("app", message);
+      const events = await eventsOf(phylax.dev, reply.headers["x-request-id"]);
+      expect(events.map(({ kind, outcome }) => [kind, outcome?.reason])).toContainEqual(["refusal", reason]);
+    }
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() - 61 * 86_400_000 });
+  const { id: late } = await requested();
+  vi.useRealTimers();
+  const { id: open } = await requested();
+  const { id } = await denied({ payload: [{ contentReference: to("Observation/other") }] });
+  expect(await run("state", id)).toMatchObject({ code: 0 });
+  const [summary, reason] = [join(files, "script.txt"), join(files, "late.txt")];
+  writeFileSync(reason, "It takes longer.");
+  writeFileSync(summary, "<script>alert(1)</script>");
+  const ground = ["--ground", "accurate-and-complete", "--template", filled("denial.txt")];
+  const steps: readonly (readonly [string, readonly string[]])[] = [
+    ["case_stated", ["state", id, "--row", "Observation/other"]],
+    ["case_malformed", ["state", id, "--element", "valueString", "--summary", summary]],
+    ["case_not_denied", ["state", open, "--row", "Observation/other"]],
+    ["case_not_amended", ["accept", open]],
+    ["case_not_open", ["deny", id, ...ground, "--letter", join(files, "refused.txt")]],
+    ["case_not_unconfirmed", ["void", open]],
+    [
+      "case_time_over",
+      [
+        "extend",
+        late,
+        "--reason",
+        reason,
+        "--template",
+        filled("extension.txt"),
+        "--letter",
+        join(files, "refused.txt"),
+      ],
+    ],
+  ];
+  for (const [refusal, step] of steps) {
+    expect(await run(...step), refusal).toMatchObject({ code: 2 });
+    const ends = (await phylax.records()).flatMap(({ event: { what, outcome } }) =>
+      what?.interaction === `${step[0]}-case` ? [outcome] : [],
+    );
+    expect(ends, refusal).toContainEqual({ status: 422, reason: refusal });
+  }
+}, 30_000);
 
 test("a client has twenty open cases of a patient: a further request is refused for good, and another client's is not", async ({
   expect,
