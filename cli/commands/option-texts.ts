@@ -157,6 +157,8 @@ const texts: Readonly<Record<string, string>> = {
   "disclosures --as": "client that asks the gateway",
   "review list --all": "also the closed reviews",
   "review close --finding": "`justified` or `unjustified`",
+  "review close --note":
+    "your words beside the finding, without a patient's name; changes the finding of a closed review",
   "cases list --all": "also the decided cases",
   "cases confirm --request": "where the FHIR server has the request, such as Communication/1",
   "cases state --row": "a disputed row; without it the rows that the request names",

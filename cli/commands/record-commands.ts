@@ -107,8 +107,8 @@ export const recordCommands: readonly Command[] = [
   {
     words: ["review", "close"],
     result: forms.reviewClosed,
-    takes: `ID --finding justified|unjustified ${asOperator}`,
-    does: "Closes the review of a use of break-glass with a finding.",
+    takes: `ID --finding justified|unjustified [--note TEXT] ${asOperator}`,
+    does: "Closes the review of a use of break-glass with a finding, or changes a finding with a note.",
     examples: ["phylax review close 0123456789abcdef0123456789abcdef --finding justified"],
     load: async () => (await import("../reviews/review-close.ts")).reviewClose,
   },

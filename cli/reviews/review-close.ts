@@ -4,20 +4,24 @@ import { complain, giveResult, say } from "../output.ts";
 import { readNamedCall } from "../read-call.ts";
 
 /**
- * Closes an open review of a use of break-glass. Returns 0 when it is closed, 2 when it is refused: no open review
+ * Closes an open review of a use of break-glass, or changes a finding with a note. Returns 0 when it is closed, 2 when it is refused: no open review
  * has that id.
  */
 export async function reviewClose(args: readonly string[]): Promise<number> {
-  const { values, name: review } = readNamedCall(args, { ...posterOptions, finding: { type: "string" } });
-  const { finding } = values;
+  const { values, name: review } = readNamedCall(args, {
+    ...posterOptions,
+    finding: { type: "string" },
+    note: { type: "string" },
+  });
+  const { finding, note } = values;
   if (finding !== "justified" && finding !== "unjustified") throw new Misuse();
   const reply = await postAsOperator(
     posterOf(values),
     "api/reviews/close",
-    JSON.stringify({ review, finding }),
+    JSON.stringify({ review, finding, note }),
   );
   if (reply.status === 200) {
-    giveResult({ review, finding });
+    giveResult({ review, finding, note: note ?? null });
     say(`closed: ${finding}`);
     return 0;
   }

@@ -14,6 +14,7 @@ const review = z.object({
   closedAt: z.number().nullable(),
   closedBy: z.string().nullable(),
   finding: z.string().nullable(),
+  note: z.string().nullish(),
 });
 const answer = z.object({ reviews: z.array(review) });
 
@@ -29,9 +30,11 @@ export const reviewList = (args: readonly string[]): Promise<number> =>
   });
 
 function rowOf(each: z.infer<typeof review>): { readonly cells: readonly string[]; readonly line: string } {
-  const { id, openedAt, client, origin, purpose, requestId, until, closedAt, closedBy, finding } = each;
+  const { id, openedAt, client, origin, purpose, requestId, until, closedAt, closedBy, finding, note } = each;
   const end =
-    closedAt === null ? "open" : `${finding ?? ""} (${closedBy ?? ""}, ${new Date(closedAt).toISOString()})`;
+    closedAt === null
+      ? "open"
+      : `${finding ?? ""} (${closedBy ?? ""}, ${new Date(closedAt).toISOString()})${note ? `: ${note}` : ""}`;
   const opened = new Date(openedAt).toISOString();
   const lasts = typeof until === "number" ? ` until ${new Date(until).toISOString()}` : "";
   return {

@@ -536,7 +536,7 @@ export const texts = {
     closed: "The review is closed.",
     reviews: "Uses of break-glass to review",
     reviewsNote:
-      "A use stays here until an officer has judged it. Justified and Not justified close its review at once, and the finding is on record. A closed review cannot be opened again.",
+      "A use stays here until an officer has judged it. Justified and Not justified close its review at once, and the finding is on record. A note beside it names no patient. A closed review admits no further use; its finding can be changed with a note.",
     noReviews: "No use of break-glass is open.",
     olderReviews: "Older reviews",
     done: (n: number) => `Closed reviews: ${n}`,
@@ -545,6 +545,8 @@ export const texts = {
     purpose: "Purpose",
     by: "By",
     finding: "Finding",
+    note: "Note",
+    change: "Change the finding",
     findings: { justified: "Justified", unjustified: "Not justified" },
     record: "What happened",
     openRecord: "Its records",

@@ -11,8 +11,9 @@ export const reviewListing = z.strictObject({
   after: reviewId.optional(),
 });
 
-/** The end of a review, with its finding. */
+/** The end of a review, with its finding; with a note also a changed finding of a closed review. */
 export const reviewClosing = z.strictObject({
   review: reviewId,
   finding: z.enum(["justified", "unjustified"]),
+  note: z.string().trim().min(1).max(1_000).optional(),
 });

@@ -86,6 +86,7 @@ const review = {
   closedAt: null,
   closedBy: null,
   finding: null,
+  note: null,
 };
 const proposal = {
   id: "1",

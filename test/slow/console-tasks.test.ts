@@ -476,9 +476,22 @@ describe.skipIf(!hasChromium)("the operators' tasks in Chromium", () => {
       .poll(happened, { timeout: 60_000, interval: 2_000 })
       .toContain("no person: a system asked, main/Patient/amara-okafor: 1 record of name");
     expect(clicks).toBe(3);
-    await open("Events", 'button:text-is("Justified")');
-    expect(await page.textContent("main")).toContain("The review is closed.");
-    expect(clicks).toBe(2);
+    await page.fill("[data-close] input[name=note]", "Seen with the ward");
+    await click('button:text-is("Justified")');
+    await page.locator("[data-close] [data-answer]", { hasText: "The review is closed." }).waitFor();
+    expect(clicks).toBe(4);
+    expect(await page.textContent("[data-use]"), "the key and what it opened stay").toContain("amara-okafor");
+    // the finding is changed, with a note
+    await open("Events", "summary:text-is('Closed reviews: 1')");
+    const table = page.locator("table:has(caption:text-is('Closed reviews: 1'))");
+    expect(await table.textContent()).toContain("Seen with the ward");
+    expect(await table.locator("a").getAttribute("href")).toBe(`/console/why#${request}`);
+    await page.click('summary:text-is("Change the finding")');
+    await page.fill("details [data-close] input[name=note]", "The ward knew nothing");
+    await page.click('details [data-close] button:text-is("Not justified")');
+    await page.locator("details [data-answer]", { hasText: "The review is closed." }).waitFor();
+    await open("Events");
+    expect(await table.textContent()).toMatch(/Not justified.*The ward knew nothing/u);
   });
 
   test("without script every page can be read", async ({ expect }) => {

@@ -14,6 +14,7 @@ const reviewForm = z.object({
   closedAt: z.int().nullable(),
   closedBy: z.string().nullable(),
   finding: z.enum(["justified", "unjustified"]).nullable(),
+  note: z.string().nullable(),
 });
 /** A use of break-glass as it is listed. */
 export type ListedReview = z.output<typeof reviewForm>;
@@ -37,7 +38,7 @@ export const listReviewsVerb = (reviews: ReviewTasks): Verb => ({
 /** Closes an open review with a finding, for an operator with the role `privacy-officer`. */
 export const closeReviewVerb = (reviews: ReviewTasks): Verb => ({
   interaction: "close-review",
-  does: "Closes an open review with a finding.",
+  does: "Closes an open review with a finding; with a note also changes the finding of a closed review.",
   document: reviewClosing,
   answer: z.object({ closed: z.literal(true) }),
   path: "api/reviews/close",
@@ -54,6 +55,6 @@ const rejected = ({ reason, field }: ReviewDocumentProblem) => rejectedAt(field,
 
 const details: Readonly<Record<ReviewDocumentProblem["reason"], string>> = {
   review_malformed: "is missing or malformed",
-  review_not_open: "is not the id of an open review",
+  review_not_open: "is not the id of an open review, and a finding is changed with a note only",
   review_not_ended: "is an emergency that lasts: close it after its end",
 };

@@ -134,6 +134,7 @@ const notable: ReadonlySet<string> = new Set(["administration", "configuration",
 /** Operators' acts, configurations and revocations, the newest first, and the uses of break-glass to review. */
 export function offerEvents(section: PageElement): void {
   const uses = [...document.querySelectorAll("[data-use]")];
+  for (const closing of document.querySelectorAll("[data-close]")) offerFinding(closing);
   const isOfUse = ({ emergency, id }: AuditEvent) =>
     uses.some(({ dataset }) => dataset["request"] === id || dataset["use"] === emergency?.review);
   const filter = part("#events-filter", section);
@@ -170,6 +171,34 @@ export function offerEvents(section: PageElement): void {
       return events.found(changes.length, found.length);
     },
   });
+}
+
+/** Sends a finding and stays on the page: the key and what it opened stay too. */
+function offerFinding(closing: PageElement): void {
+  const answer = part("[data-answer]", closing);
+  const buttons = [...closing.querySelectorAll("button")];
+  const send = async (finding: string) => {
+    const fields = new URLSearchParams({ finding, stays: "" });
+    for (const input of closing.querySelectorAll("input")) {
+      const name = input.getAttribute("name") ?? "";
+      if (name !== "once") fields.set(name, input.value); // a refused finding may be sent again
+    }
+    for (const button of buttons) button.disabled = true;
+    try {
+      const reply = await fetch("/console/events/close", { method: "POST", body: fields });
+      const isData = reply.headers.get("content-type") === "application/json"; // without a session it is a page
+      const says = isData ? (await reply.json<{ readonly says: string }>()).says : texts.review.signedOut;
+      announce(answer, isData && reply.ok ? "good" : "bad", says);
+    } catch (fault) {
+      announce(answer, "bad", records.failed(fault instanceof Error ? fault.message : ""));
+    }
+    for (const button of buttons) button.disabled = false;
+  };
+  for (const button of buttons)
+    button.addEventListener("click", (event) => {
+      event.preventDefault();
+      void send(button.value);
+    });
 }
 
 const shownMax = 500;

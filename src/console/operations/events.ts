@@ -1,4 +1,6 @@
 import { closeReviewVerb, type ListedReview, listReviewsVerb } from "#admin/tasks/review";
+import { dataHeaders, jsonAnswer } from "#console/answers";
+import { texts } from "#console/texts";
 import type { PageContent, PageMaker } from "#console/page-maker";
 import { BreachPage } from "#console/pages/breach";
 import { EventsPage } from "#console/pages/events-page";
@@ -23,9 +25,18 @@ export function addEvents({ admin, places }: ConsolePorts, { show, step }: PageM
   show("/console/events", consolePages.events, (visit) => eventsPage(visit, false));
   show("/console/events/breach", consolePages.events, async () => ({ content: BreachPage({ places }) }));
   step("/console/events/close", consolePages.events, async (visit, form) => {
-    const document = { review: form.get("review") ?? "", finding: form.get("finding") ?? "" };
+    const [review, finding] = [form.get("review") ?? "", form.get("finding") ?? ""];
+    const document = { review, finding, note: form.get("note")?.trim() || undefined };
     const once = form.get("once") ?? undefined;
     const done = await visit.run(closeReviewVerb(admin.reviews), { document, once });
+    if (form.has("stays")) {
+      const { title, detail = "" } = done.ok ? { title: texts.events.closed } : done.error;
+      return jsonAnswer(
+        { says: done.ok ? title : texts.review.refused(title, detail) },
+        done.ok ? 200 : done.error.status,
+        dataHeaders(visit.id),
+      );
+    }
     return done.ok ? eventsPage(visit, true) : refusalPage(done.error);
   });
 }

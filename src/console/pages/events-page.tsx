@@ -6,7 +6,7 @@ import { momentText } from "#console/words";
 import { ledgerAttributes } from "./ledger.tsx";
 import { KeyForm } from "./key-form.tsx";
 import { Badge, Table } from "./shell.tsx";
-import { Banner, Done, Field, StepForm } from "./parts.tsx";
+import { Banner, Done, Field, Labelled, StepForm } from "./parts.tsx";
 
 const { events } = texts;
 
@@ -39,31 +39,8 @@ export function EventsPage({ open, closed, isClosed, formToken, once, places }: 
           <time>{momentText(review.openedAt)}</time>,
           review.client,
           texts.registry.grantOf(review.purpose, review.origin),
-          // one element, because the cells of a phone's card place their children side by side
-          <div>
-            <p data-use={review.id} data-request={review.requestId} class="note">
-              {events.unopened}
-            </p>
-            <a href={`/console/why#${review.requestId}`}>{events.openRecord}</a>
-          </div>,
-          <div class="steps">
-            {(["justified", "unjustified"] as const).map((finding) => (
-              <StepForm
-                action="/console/events/close"
-                formToken={formToken}
-                fields={{ once: once(), review: review.id }}
-              >
-                <button
-                  name="finding"
-                  value={finding}
-                  class={finding === "justified" ? "quiet" : "danger"}
-                  aria-label={`${events.findings[finding]}: ${review.client} ${momentText(review.openedAt)}`}
-                >
-                  {events.findings[finding]}
-                </button>
-              </StepForm>
-            ))}
-          </div>,
+          <UseFacts review={review} />,
+          <CloseForm review={review} formToken={formToken} once={once()} />,
         ])}
         none={events.noReviews}
       />
@@ -73,17 +50,23 @@ export function EventsPage({ open, closed, isClosed, formToken, once, places }: 
           <summary>{events.done(closed.length)}</summary>
           <Table
             caption={events.done(closed.length)}
-            heads={[events.when, events.client, events.purpose, events.by, events.finding]}
-            rows={closed.map(({ openedAt, client, purpose, closedBy, finding }) => [
-              <time>{momentText(openedAt)}</time>,
-              client,
-              texts.purpose(purpose),
-              closedBy ?? "",
-              <Badge tone={finding === "justified" ? "good" : "bad"}>
-                {finding === "justified" || finding === "unjustified"
-                  ? events.findings[finding]
-                  : (finding ?? "")}
-              </Badge>,
+            heads={[events.when, events.client, events.purpose, events.record, events.by, events.finding]}
+            rows={closed.map((review) => [
+              <time>{momentText(review.openedAt)}</time>,
+              review.client,
+              texts.purpose(review.purpose),
+              <UseFacts review={review} />,
+              review.closedBy ?? "",
+              <div>
+                <Badge tone={review.finding === "justified" ? "good" : "bad"}>
+                  {events.findings[review.finding ?? "unjustified"]}
+                </Badge>
+                {review.note === null ? undefined : <p class="note">{review.note}</p>}
+                <details>
+                  <summary>{events.change}</summary>
+                  <CloseForm review={review} formToken={formToken} once={once()} />
+                </details>
+              </div>,
             ])}
           />
           <OlderReviews state="closed" page={closed} />
@@ -106,6 +89,51 @@ export function EventsPage({ open, closed, isClosed, formToken, once, places }: 
         <div data-results></div>
       </section>
     </>
+  );
+}
+
+/** The facts that an opened record fills in: one element, because a phone's card places a cell's children side by side. */
+const UseFacts = ({ review: { id, requestId } }: { readonly review: ListedReview }) => (
+  <div>
+    <p data-use={id} data-request={requestId} class="note">
+      {events.unopened}
+    </p>
+    <a href={`/console/why#${requestId}`}>{events.openRecord}</a>
+  </div>
+);
+
+interface CloseFormProps {
+  readonly review: ListedReview;
+  readonly formToken: string;
+  readonly once: string;
+}
+
+/** The finding with its note. The script sends it and stays on the page, so that a chosen key is kept. */
+function CloseForm({ review, formToken, once }: CloseFormProps) {
+  const { id, client, openedAt, closedAt } = review;
+  return (
+    <div data-close>
+      <StepForm action="/console/events/close" formToken={formToken} fields={{ once, review: id }}>
+        <Labelled
+          label={events.note}
+          id={`note-${id}`}
+          name="note"
+          maxlength={1_000}
+          required={closedAt !== null}
+        />
+        {(["justified", "unjustified"] as const).map((finding) => (
+          <button
+            name="finding"
+            value={finding}
+            class={finding === "justified" ? "quiet" : "danger"}
+            aria-label={`${events.findings[finding]}: ${client} ${momentText(openedAt)}`}
+          >
+            {events.findings[finding]}
+          </button>
+        ))}
+      </StepForm>
+      <p role="status" data-answer></p>
+    </div>
   );
 }
 

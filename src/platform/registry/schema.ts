@@ -259,6 +259,7 @@ export const reviews = sqliteTable("reviews", {
   closedBy: text("closed_by"),
   finding: text("finding", { enum: ["justified", "unjustified"] }),
   until: integer("until").$type<Instant>(),
+  note: text("note"),
 });
 
 export const cases = sqliteTable(

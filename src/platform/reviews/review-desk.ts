@@ -34,15 +34,16 @@ export class ReviewDesk extends WorkerEntrypoint<ReviewDeskEnv> {
     return ok(await listReviews(this.env.REGISTRY, read.data.state, read.data.after));
   }
 
-  /** Closes an open review with a finding, once, after the end of the emergency. */
+  /** Closes an open review with a finding, after the end of the emergency. A note lets a finding be changed. */
   async close(document: unknown, operator: string): Promise<Result<void, ReviewProblem>> {
     const read = reviewClosing.safeParse(document);
     if (!read.success) return err(problemOf(read.error));
-    const { review, finding } = read.data;
+    const { review, finding, note = null } = read.data;
     const done = await closeReview(this.env.REGISTRY, review, {
       closedAt: instant(Date.now()),
       closedBy: operator,
       finding,
+      note,
     });
     if (done === "closed") return ok(undefined);
     return err({ reason: done === undefined ? "review_not_open" : "review_not_ended", field: "review" });

@@ -6,7 +6,7 @@ import { reviewsPageMax } from "#registry/review-document";
 
 export type ReviewRow = typeof reviews.$inferSelect;
 type ReviewFinding = NonNullable<ReviewRow["finding"]>;
-export type OpenedReview = Omit<ReviewRow, "closedAt" | "closedBy" | "finding" | "until"> & {
+export type OpenedReview = Omit<ReviewRow, "closedAt" | "closedBy" | "finding" | "until" | "note"> & {
   /** The emergency ends then. */
   readonly until: Instant;
 };
@@ -57,13 +57,21 @@ export const listReviews = (
     .limit(reviewsPageMax);
 };
 
-/** Closes an open review whose emergency has ended. Undefined: there is no open review of that id. */
+/**
+ * Closes an open review whose emergency has ended, or with a note changes the finding of a closed review: the ledger has
+ * each finding on record. Undefined: there is no such review.
+ */
 export async function closeReview(
   registry: RegistrySql,
   id: string,
-  closing: { readonly closedAt: Instant; readonly closedBy: string; readonly finding: ReviewFinding },
+  closing: {
+    readonly closedAt: Instant;
+    readonly closedBy: string;
+    readonly finding: ReviewFinding;
+    readonly note: string | null;
+  },
 ): Promise<"closed" | "not_ended" | undefined> {
-  const isOpen = and(eq(reviews.id, id), isNull(reviews.closedAt));
+  const isOpen = and(eq(reviews.id, id), closing.note === null ? isNull(reviews.closedAt) : undefined);
   const db = drizzled(registry);
   const closed = await db
     .update(reviews)

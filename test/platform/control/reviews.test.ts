@@ -43,6 +43,29 @@ test("a review stays open until it is closed once, with the operator and the fin
   });
 });
 
+test("a finding has a note, and a later finding with a note takes its place; the review stays closed", async ({
+  expect,
+}) => {
+  await opening.open(review("a"));
+  const close = (finding: string, note?: string, by = "officer") =>
+    desk.close({ review: "a".repeat(32), finding, note }, by);
+  expect(await close("justified", "x".repeat(1_001))).toMatchObject({ error: { field: "note" } });
+  expect(await close("justified", " Seen with the ward. ")).toMatchObject({ ok: true });
+  const closed = async () => (await desk.list({ state: "closed" })) as { readonly value: readonly object[] };
+  expect((await closed()).value).toMatchObject([{ finding: "justified", note: "Seen with the ward." }]);
+  expect(await close("unjustified"), "a change says why").toMatchObject({ ok: false });
+  expect(await close("unjustified", "The ward knew nothing.", "second")).toMatchObject({ ok: true });
+  expect((await closed()).value).toMatchObject([
+    { finding: "unjustified", note: "The ward knew nothing.", closedBy: "second" },
+  ]);
+  expect(await opening.open(review("a", 9)), "no further use").toBe(false);
+  expect(
+    await desk.close({ review: "b".repeat(32), finding: "justified", note: "x" }, "officer"),
+  ).toMatchObject({
+    ok: false,
+  });
+});
+
 test("every review is on some page, also reviews of one millisecond and after a review of the last page is closed", async ({
   expect,
 }) => {
