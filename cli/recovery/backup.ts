@@ -14,7 +14,7 @@ import { posterOptions } from "../connection/operator-post.ts";
 import { exportLedger } from "../ledger/ledger-export.ts";
 import { keyFilesOf } from "../log/state-keys.ts";
 import { Misuse } from "../misuse.ts";
-import { registryToFile } from "../registry/registry-show.ts";
+import { exportedLine, registryToFile } from "../registry/registry-show.ts";
 import { giveResult, say } from "../output.ts";
 import { readNamedCall } from "../read-call.ts";
 
@@ -56,6 +56,7 @@ export async function backup(args: readonly string[]): Promise<number> {
     );
     renameSync(part, place); // over an empty folder too
     giveResult({ folder: place, at, registry: { entries: exported.entries, sha256 }, logs });
+    say(exportedLine({ ...exported, file: join(place, "registry.json") }));
     say(`${place}: backup of ${at}`);
     return 0;
   } finally {

@@ -34,19 +34,28 @@ export async function registryShow(args: readonly string[]): Promise<number> {
 /** Writes the registry as a registry file. Returns 0, or 2 when the operators' API refuses. */
 export async function registryExport(args: readonly string[]): Promise<number> {
   const { values, name: file } = readNamedCall(args, posterOptions);
-  giveResult(await registryToFile(file, values));
+  const exported = await registryToFile(file, values);
+  say(exportedLine(exported));
+  giveResult(exported);
   return 0;
 }
+
+interface ExportedFile {
+  readonly file: string;
+  readonly entries: number;
+  readonly digest: string;
+}
+export const exportedLine = ({ file, entries, digest }: ExportedFile): string =>
+  `${file}: ${entries} entries, registry ${digest}`;
 
 /** Writes the registry to a file. */
 export async function registryToFile(
   file: string,
   from: Parameters<typeof posterOf>[0],
-): Promise<{ readonly file: string; readonly entries: number; readonly digest: string }> {
+): Promise<ExportedFile> {
   const { lists, digest } = await readRegistryOf(posterOf(from));
   writeFileSync(file, `${JSON.stringify(lists, null, 2)}\n`);
   const entries = Object.values(lists).reduce((sum, { length }) => sum + length, 0);
-  say(`${file}: ${entries} entries, registry ${digest}`);
   return { file, entries, digest };
 }
 

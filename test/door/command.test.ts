@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -192,6 +192,13 @@ test("with --state the ledger of a backup is the ledger of this folder, and not 
   mkdirSync(join(folder, ".phylax"));
   const foreign = { ...phylax.dev, ledger: "http://127.0.0.1:9" };
   writeFileSync(join(folder, ".phylax", "dev.json"), JSON.stringify(foreign));
+  const whole = await phylax.within(() => commandIn(folder, "backup", join(folder, "whole"), ...state()));
+  const files = [...whole.out.matchAll(/^(\/\S+): /gmu)].map(([, path = ""]) => path);
+  expect(files).toEqual([join(folder, "whole", "registry.json"), join(folder, "whole")]);
+  expect(
+    files.filter((path) => !existsSync(path)),
+    "each printed path is there",
+  ).toEqual([]);
   const second = await backUp("second");
   expect(second.code, second.error).toBe(0);
   expect(logsIn(second.out)).toEqual(logs);
