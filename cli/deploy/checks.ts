@@ -36,17 +36,14 @@ export interface Situation {
   readonly halfYear?: HalfYearShards;
 }
 
-/** A check: what is wrong, a sentence each; empty if nothing is; undefined if it was not looked at. */
+/** A check returns a sentence for each fault. Undefined: it did not look. */
 type Check = (situation: Situation) => readonly string[] | undefined;
 
 const LOCK_DAYS = 2_200;
 const CLOCK_MILLISECONDS = 5_000;
 
 export const checks = {
-  placeholders: ({ deployment }) =>
-    placesOf(deployment, "")
-      .filter(([, text]) => isPlaceholder(text))
-      .map(([place, text]) => `${place} is still the placeholder ${text}`),
+  placeholders: ({ deployment }) => placeholdersOf(deployment),
   auditors: ({ deployment: { auditors } }) => [
     ...(auditors.length < 2 ? ["auditors needs the public keys of at least two auditors"] : []),
     ...(new Set(auditors.map(({ kid }) => kid)).size < auditors.length ? ["two auditors have one kid"] : []),
@@ -188,6 +185,12 @@ function placesOf(value: unknown, place: string): readonly (readonly [string, st
     placesOf(inner, place === "" ? name : `${place}.${name}`),
   );
 }
+
+/** Names each value that is still the placeholder of the model. */
+export const placeholdersOf = (deployment: Environment): readonly string[] =>
+  placesOf(deployment, "")
+    .filter(([, text]) => isPlaceholder(text))
+    .map(([place, text]) => `${place} is still the placeholder ${text}`);
 
 const isPlaceholder = (text: string): boolean =>
   /(?:^|[./@])(?:[\w-]+\.)*(?:example|example\.(?:org|com|net))(?:$|[/:+])/u.test(text) ||

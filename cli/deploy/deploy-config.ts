@@ -2,7 +2,8 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { readEnvironment } from "./environment.ts";
 import { configFile, configsOf } from "./worker-configs.ts";
-import { giveResult, say } from "../output.ts";
+import { placeholdersOf } from "./checks.ts";
+import { complain, giveResult, say } from "../output.ts";
 import { readNamedCall } from "../read-call.ts";
 
 export const repository = join(import.meta.dirname, "../..");
@@ -13,7 +14,7 @@ export const folderOf = (file: string, environment: string): string =>
 
 /**
  * Writes the configuration of each worker from the file of an environment, so that no shared value is typed
- * twice. The next deployment uses them: `wrangler deploy -c FILE`.
+ * twice. The next deployment uses them: `wrangler deploy -c FILE`. Returns 1 if the file still has a placeholder.
  */
 export async function deployConfig(args: readonly string[]): Promise<number> {
   const { name: file } = readNamedCall(args, {});
@@ -28,5 +29,7 @@ export async function deployConfig(args: readonly string[]): Promise<number> {
     say(`npx wrangler deploy -c ${written}`);
   }
   giveResult({ environment: deployment.environment, files });
-  return 0;
+  const placeholders = placeholdersOf(deployment);
+  for (const each of placeholders) complain(`do not deploy yet: ${each}`);
+  return placeholders.length === 0 ? 0 : 1;
 }
