@@ -17,7 +17,9 @@ config(english());
  * Runs the command that the arguments name, prints its output, and returns its exit code: 0 good, 1 an error
  * was found or a failure, 2 a misuse or a refusal.
  */
-export async function runCommand(given: readonly string[]): Promise<number> {
+export async function runCommand(typed: readonly string[]): Promise<number> {
+  // `npx --no phylax --help` is npm's own help: npx takes an option that follows no further word.
+  const given = typed[0] === "help" ? [...typed.slice(1), "--help"] : typed;
   const { args: named, profile, problem } = withoutProfile(given);
   const wantsJson = named.includes("--json");
   const args = named.filter((arg) => arg !== "--no-color" && arg !== "--json");
@@ -130,7 +132,7 @@ function listCommands(args: readonly string[]): 0 | 2 {
   const list = [
     "usage: phylax COMMAND …",
     ...lines,
-    "`phylax COMMAND --help` explains a command. --profile NAME calls a deployment in place of the sandbox.",
+    "`phylax help COMMAND` or `phylax COMMAND --help` explains a command. --profile NAME calls a deployment in place of the sandbox.",
     "--json prints the result as JSON. --no-color, or the variable NO_COLOR, switches colours off.",
     "Exit codes: 0 good; 1 a failure, or an error was found; 2 a misuse or a refusal.",
   ].join("\n");
@@ -139,9 +141,9 @@ function listCommands(args: readonly string[]): 0 | 2 {
     return 0;
   }
   const meant = begun.length > 0 ? undefined : closestCommand(words);
-  if (meant === undefined && printsJson()) complain("unknown command: `phylax --help` lists all commands");
+  if (meant === undefined && printsJson()) complain("unknown command: `phylax help` lists all commands");
   else if (meant === undefined) complain(begun.length > 0 ? list : `unknown command\n${list}`);
-  else complain(`unknown command: did you mean \`phylax ${meant}\`? \`phylax --help\` lists all commands`);
+  else complain(`unknown command: did you mean \`phylax ${meant}\`? \`phylax help\` lists all commands`);
   return 2;
 }
 

@@ -74,7 +74,7 @@ test("a misspelt command is answered by the closest command, and exits 2", async
   expect(await phylax("ledgr", "verify")).toEqual({
     code: 2,
     out: "",
-    error: "unknown command: did you mean `phylax ledger verify`? `phylax --help` lists all commands\n",
+    error: "unknown command: did you mean `phylax ledger verify`? `phylax help` lists all commands\n",
   });
   expect((await phylax("registry", "aply", "x.json")).error).toContain("`phylax registry apply`");
   expect((await phylax("zzzzzzzzzzzz")).error).toMatch(
@@ -116,6 +116,13 @@ test("the usage of revoke names each kind of denial with its names in order", as
   const { out } = await phylax("revoke", "--help");
   for (const [kind, fields] of Object.entries(denialNames))
     expect(out).toContain(`\n    ${kind} ${fields.map((field) => field.toUpperCase()).join(" ")}\n`);
+});
+
+test("help is a word too, since npx keeps --help without a command for itself", async () => {
+  expect(await phylax("help")).toEqual(await phylax("--help"));
+  expect(await phylax("help", "policy")).toEqual(await phylax("policy", "--help"));
+  expect(await phylax("help", "policy", "check")).toEqual(await phylax("policy", "check", "--help"));
+  expect((await phylax("help")).code).toBe(0);
 });
 
 test("help loads no module of src/: it is quick", () => {
