@@ -1,13 +1,13 @@
 // `npm start`: the whole of Phylax on this machine. SIGINT or SIGTERM ends it, with every process that it
 // started.
 import { relative } from "node:path";
-import { hints } from "./hints.ts";
+import { hints, type Entrances } from "./hints.ts";
 import { readOptions, usage } from "./options.ts";
 import { startStack, type Stack } from "./stack.ts";
 import { showStart } from "./start-progress.ts";
 import { StartRefusal } from "./start-refusal.ts";
 
-if (process.argv.includes("--help")) {
+if (process.argv.includes("--help") || process.argv[2] === "help") {
   console.log(usage);
   process.exit(0);
 }
@@ -49,7 +49,8 @@ try {
   endAtSignals(); // Miniflare's listeners would exit at once, before a clean close
   const { dev } = stack;
   const folder = relative(process.cwd(), state) || ".";
-  for (const line of hints(String(dev["ledger"]), relative(home, state) || ".")) console.log(line);
+  for (const line of hints(dev as unknown as Entrances, relative(home, state) || ".", Date.now()))
+    console.log(line);
   console.log(`ready ${String(dev["gateway"])} (${folder}/dev.json)`);
 } catch (fault) {
   progress.stop();

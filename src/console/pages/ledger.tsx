@@ -30,7 +30,7 @@ export function LedgerPage({ places }: { readonly places: ConsolePlaces }) {
       <p>{ledger.independent}</p>
       <pre
         tabindex={0}
-      >{`npx phylax ledger verify ${places.ledger} --key '${places.rootKey}'${places.witnesses.map((key) => ` --witness '${key}'`).join("")}\nnpx phylax ledger export ledger-copy\npython3 scripts/verify-ledger.py ledger-copy --keys FILE`}</pre>
+      >{`npx --no phylax ledger verify ${places.ledger} --key '${places.rootKey}'${places.witnesses.map((key) => ` --witness '${key}'`).join("")}\nnpx --no phylax ledger export ledger-copy\npython3 scripts/verify-ledger.py ledger-copy --keys FILE`}</pre>
       <FactList
         rows={[
           [ledger.script, <code>{assets.script.integrity}</code>],
