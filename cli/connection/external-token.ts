@@ -16,8 +16,8 @@ interface ExternalTokenRequest {
 
 /**
  * Signs the token that an external issuer would give a client of a development stack: an RFC 9068 access
- * token, bound to the client's certificate (RFC 8705 §3.1). The token has no purpose: the registry's entry of
- * the issuer names it.
+ * token, bound to the client's certificate (RFC 8705 §3.1). The token has no purpose: the client's only purpose counts.
+ * An emergency is never a default: its token names the purpose, and a person who signed in now with two factors.
  */
 export async function externalToken(
   dev: Deployment,
@@ -43,6 +43,12 @@ export async function externalToken(
     client_id: client.id,
     scope: scope ?? client.scope,
     ...(client.patient !== null && { patient: client.patient }),
+    ...(client.purpose === "ETREAT" && {
+      purpose_of_use: client.purpose,
+      acr: "https://refeds.org/profile/mfa",
+      auth_time: now,
+      name: "Dr. Linnea Lindqvist",
+    }),
     jti: randomUUID(),
     iat: now,
     exp: now + lifetimeSeconds,

@@ -1,3 +1,5 @@
+import { assurance } from "../identity-provider/assurance.ts";
+
 /** A client of the demonstration: its name, its purpose, and its description in the output of `npm start`. */
 export interface DemoClient {
   readonly id: string;
@@ -10,8 +12,10 @@ export interface DemoClient {
   /** It signs each request (RFC 9421) with the key of its assertions, and each answer to it is signed. */
   readonly signed?: true;
   readonly purpose: string;
-  /** File in `policies/`. */
+  /** File in `policies/`, or `emergency`: `treat` for an emergency. */
   readonly policy: string;
+  /** The sign-in that an emergency demands, and its longest time (docs/break-glass.md). */
+  readonly breakGlass?: { readonly acr: readonly string[]; readonly maxSeconds: number };
   readonly scope: string;
   readonly quota: { readonly requests: number; readonly windowSeconds: number };
   /** A second quota for each user, and for the disclosed resources. */
@@ -90,6 +94,18 @@ export const demoClients: readonly DemoClient[] = [
     scope: "system/*.cruds",
     describe:
       "the telehealth service's charting system: it writes what it treats, where the policy lets it (docs/writes.md)",
+  },
+  {
+    ...common,
+    id: "emergency",
+    kind: "telehealth",
+    subject: "O=Lantern Telehealth, CN=emergency",
+    auth: "external",
+    purpose: "ETREAT",
+    policy: "emergency",
+    breakGlass: { acr: [assurance.twoFactors.acr], maxSeconds: 60 },
+    describe:
+      "a physician who breaks the glass for a minute: each request states the emergency (docs/break-glass.md)",
   },
   {
     ...common,

@@ -112,7 +112,9 @@ function registryOf(equipped: readonly Equipped[], { origin, issuer }: DemoSetti
       documentHash: "0".repeat(64), // no document was signed in a sandbox
     })),
     grants: equipped.map(
-      ({ client: { id, purpose, policy, scope, quota, quotaPerSubject, quotaOfRecords, signed } }) => ({
+      ({
+        client: { id, purpose, policy, scope, quota, quotaPerSubject, quotaOfRecords, signed, breakGlass },
+      }) => ({
         client: id,
         origin: origin.name,
         purpose,
@@ -124,6 +126,7 @@ function registryOf(equipped: readonly Equipped[], { origin, issuer }: DemoSetti
           ...(quotaPerSubject !== undefined && { perSubject: quotaPerSubject }),
           ...(quotaOfRecords !== undefined && { records: quotaOfRecords }),
         },
+        ...(breakGlass && { breakGlass }),
         ...(signed && { signedRequests: true, signedResponses: true }),
       }),
     ),
@@ -131,6 +134,7 @@ function registryOf(equipped: readonly Equipped[], { origin, issuer }: DemoSetti
 }
 
 function policyBody(name: string): unknown {
+  if (name === "emergency") return { ...(policyBody("treat") as object), name, purposes: ["ETREAT"] };
   return JSON.parse(readFileSync(join(import.meta.dirname, "../..", "policies", `${name}.json`), "utf8"));
 }
 
