@@ -175,7 +175,7 @@ const ranInline = async (page: Page): Promise<readonly string[]> =>
     const script = Object.assign(document.createElement("script"), { text: "document.ran = 'yes'" });
     const image = document.createElement("img");
     image.setAttribute("onerror", "document.ranToo = 'yes'");
-    image.src = "data:,";
+    image.setAttribute("src", "data:,");
     document.body.append(script, image);
     await new Promise((done) => setTimeout(done, 200));
     return ["ran", "ranToo"].map((name) => String(Reflect.get(document, name) ?? "no"));
