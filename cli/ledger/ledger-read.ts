@@ -1,7 +1,7 @@
 import { decidedByText } from "#audit/decided-by-words";
 import { Misuse } from "../misuse.ts";
 import type { AuditEvent, Counts } from "#audit/event";
-import { personText } from "#audit/person-words";
+import { personText } from "#auditing/person-words";
 import { csvRow } from "#audit/accounting/csv";
 import { toBase64 } from "#ledger/bytes/base64";
 import { auditorOptions, auditorSource } from "../records/auditor-source.ts";

@@ -2,7 +2,7 @@ import { checkLine, readLineProof } from "#audit/accounting/proof";
 import { type LinePlace, placeText } from "#audit/accounting/line-place";
 import { ProvenLines } from "#audit/accounting/proven-lines";
 import type { AuditEvent } from "#audit/event";
-import { personText } from "#audit/person-words";
+import { personText } from "#auditing/person-words";
 import type { EventOnRecord } from "#auditing/ledger-events";
 import { texts } from "#console/texts";
 import { disclosedInWords, momentText, numberText } from "#console/words";

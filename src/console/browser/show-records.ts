@@ -1,7 +1,7 @@
 import type { EventOnRecord } from "#auditing/ledger-events";
 import { decidedByText } from "#audit/decided-by-words";
 import type { AuditEvent } from "#audit/event";
-import { personText } from "#audit/person-words";
+import { personText } from "#auditing/person-words";
 import { texts } from "#console/texts";
 import { momentText } from "#console/words";
 import { adviceOn } from "#entrypoint/advice";

@@ -1,4 +1,4 @@
-import type { AuditEvent } from "./event.ts";
+import type { AuditEvent } from "#audit/event";
 
 /**
  * The signed-in person of a client's request; in a declared emergency the name by which the person declared it, with the
