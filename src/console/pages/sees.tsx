@@ -65,14 +65,16 @@ const grantedRow = ({ type, interactions, conditions, referredBy, elements }: Gr
     .filter(Boolean)
     .join("; "),
   interactions.join(", "),
-  <ul class="elements">
-    {elements.map(({ path, why }) => (
-      <li>
+  // one line behind the next would be twenty screens
+  <div>
+    {elements.map(({ path, why }, i) => (
+      <>
+        {i === 0 ? "" : ", "}
         <code>{path}</code>
         {why === "" ? "" : ` (${why})`}
-      </li>
+      </>
     ))}
-  </ul>,
+  </div>,
 ];
 
 function Sample({ type, kept, before, after, elements }: SeenSample) {
