@@ -298,6 +298,7 @@ export const forms = {
     resources: "number of resources written",
     withheld: "number of resources withheld whole",
   }),
+  exportTables: object({ folder: "the new folder", tables: "of each table: `table`, `rows`" }),
   receiptCheck: object({
     good: "true if the ledger provably has the leaf and its frame",
     "receipt?": "`log` and `index`",

@@ -147,6 +147,8 @@ const texts: Readonly<Record<string, string>> = {
   "ledger verify --since": "file with an earlier checkpoint, which must be in the log's past",
   "ledger export --fhir --server": "URL of the FHIR server that the events name",
   "ledger read --limit": "prints the latest N records",
+  "export tables --views": "a ViewDefinition, or a folder of them (default: the project's `views/`)",
+  "export tables --form": "form of the rows, whose effect the data dictionary tells",
   "--csv": "prints a table for spreadsheets",
   "ledger retention check --ledger": "the ledger's URL, or an export",
   "ledger retention check --at": "time to check for (default: now)",
