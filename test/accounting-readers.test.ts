@@ -34,6 +34,9 @@ test("lines are read by the gateway alone, through the entry point that is on re
       .map(({ path }) => path);
   expect(users("Disclosures")).toEqual(["wrangler.toml"]);
   expect(users("AccountingHolds")).toEqual(["workers/ops/wrangler.toml"]);
+  expect(users("AccountingHolders"), "its answer has clients, and no line").toEqual([
+    "workers/ops/wrangler.toml",
+  ]);
   for (const path of ["wrangler.toml", "workers/ops/wrangler.toml"]) {
     const ledger = [
       ...bindingOf(path).matchAll(/^service = "phylax-ledger"\nentrypoint = "(?<name>\w*)"$/gmu),

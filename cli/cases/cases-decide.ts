@@ -87,6 +87,7 @@ export async function casesAccept(args: readonly string[]): Promise<number> {
     sendStep(posterOf(values), "accept", { case: id }, { case: id, decision: "accepted" }, [
       "accepted",
       "now inform the individual, and ask whom else to inform: 45 CFR 164.526(c)(2) and (3)",
+      `\`phylax cases notices find ${id}\` finds who got the information before`,
     ]),
   );
 }
@@ -169,9 +170,10 @@ export async function casesUnstate(args: readonly string[]): Promise<number> {
   );
 }
 
-async function sendStep(
+/** Posts a step of a case, and says what it has done. Returns 0; 2 when the step is refused; 1 after a fault. */
+export async function sendStep(
   poster: Poster,
-  step: "accept" | "confirm" | "void" | "state" | "unstate",
+  step: string,
   document: object,
   result: object,
   words: readonly string[],

@@ -39,6 +39,10 @@ import {
   stateCaseVerb,
   unstateCaseVerb,
   voidCaseVerb,
+  findNoticesVerb,
+  nameNoticeVerb,
+  sendNoticeVerb,
+  waiveNoticeVerb,
 } from "./tasks/cases.ts";
 import { closeReviewVerb, listReviewsVerb } from "./tasks/review.ts";
 import { liftVerb, revokeVerb } from "./revoke.ts";
@@ -149,6 +153,10 @@ export const adminVerbs = (ports: AdminPorts): readonly Verb[] => [
   denyCaseVerb(ports.cases),
   stateCaseVerb(ports.cases),
   unstateCaseVerb(ports.cases),
+  findNoticesVerb(ports.cases),
+  nameNoticeVerb(ports.cases),
+  sendNoticeVerb(ports.cases),
+  waiveNoticeVerb(ports.cases),
   endDataSetVerb(ports.dataSets),
   listConsentsVerb(ports.consents),
   refileConsentsVerb(ports.consents),

@@ -1,4 +1,5 @@
 import type { CaseProblem } from "#registry/case-document";
+import type { Holder, HoldersRequest } from "#audit/accounting/holders";
 import type { ProofSink } from "#audit/ports";
 import type { DataSet } from "#deid/codes";
 import type { SuspensionProblem } from "#audit/accounting/suspension";
@@ -89,6 +90,9 @@ export interface ReviewTasks {
   close(document: unknown, operator: string): Promise<Result<void, ReviewDocumentProblem>>;
 }
 
+type HoldersQuery = Omit<HoldersRequest, "caller">;
+type HoldersSought = HoldersQuery & { readonly amendedBy: string | null };
+
 /** The requests for amendments (45 CFR 164.526). */
 export interface CaseTasks {
   list(document: unknown): Promise<Result<readonly object[], CaseProblem>>;
@@ -99,6 +103,19 @@ export interface CaseTasks {
   deny(document: unknown, operator: string): Promise<Result<void, CaseProblem>>;
   state(document: unknown, operator: string): Promise<Result<void, CaseProblem>>;
   unstate(document: unknown, operator: string): Promise<Result<void, CaseProblem>>;
+  /** The question for the accounting of an accepted case, and the client that made the amendment. */
+  holdersSought(document: unknown): Promise<Result<HoldersSought, CaseProblem>>;
+  /** Asks the accounting, which records the call before the answer. */
+  holders(query: HoldersQuery, operator: string): Promise<readonly Holder[]>;
+  /** Answers the notices that were not stored before. */
+  addHolders(
+    document: unknown,
+    holders: readonly Holder[],
+    operator: string,
+  ): Promise<Result<readonly object[], CaseProblem>>;
+  nameNotice(document: unknown, operator: string): Promise<Result<void, CaseProblem>>;
+  sendNotice(document: unknown, operator: string): Promise<Result<void, CaseProblem>>;
+  waiveNotice(document: unknown, operator: string): Promise<Result<void, CaseProblem>>;
 }
 
 /** The data sets of recipients (45 CFR 164.514(c)). */

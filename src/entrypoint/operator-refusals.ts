@@ -174,6 +174,12 @@ export const operatorRefusals = {
   case_rows_unnamed: unprocessable(
     "The request names no row of the record. Name the disputed rows as TYPE/ID in rows.",
   ),
+  case_not_accepted: unprocessable(
+    "There is no accepted case of this id: notices follow an amendment (45 CFR 164.526(c)(3)). Check the id in the list of all cases.",
+  ),
+  notice_not_open: unprocessable(
+    "This case has no open notice to this recipient. Read the case to see its notices and how each ended.",
+  ),
   restore_log_unknown: unprocessable(
     "The ledger has opened no log of this name. Check the name in `/readyz`.",
   ),

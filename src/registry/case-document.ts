@@ -26,6 +26,27 @@ export const caseListing = z.strictObject({
 const moment = z.int().nullable();
 const word = z.string().nullable();
 
+/** To whom a notice of an amendment is due (164.526(c)(3)). */
+export const noticeKinds = ["person", "holder"] as const;
+
+/**
+ * A notice of an amendment. `lastAt` and `purposes`: of the disclosures to a holder before the amendment. An ended notice has a
+ * letter, or a reason.
+ */
+const caseNotice = z.object({
+  kind: z.enum(noticeKinds),
+  recipient: z.string(),
+  notedAt: z.int(),
+  notedBy: z.string(),
+  lastAt: moment,
+  purposes: z.array(z.string()).nullable(),
+  endedAt: moment,
+  endedBy: word,
+  letter: word,
+  reason: word,
+});
+export type CaseNotice = z.infer<typeof caseNotice>;
+
 /** A case as the operators' API lists it: ids, times in ms since 1970, and SHA-256 of letters. `due`: a day in UTC. */
 export const listedCase = z.object({
   id: z.string(),
@@ -42,6 +63,7 @@ export const listedCase = z.object({
   amendedAt: moment,
   amendedBy: word,
   amendedRequest: word,
+  amendedRows: z.array(z.string()).nullable(),
   decidedAt: moment,
   decidedBy: word,
   decision: z.enum(["accepted", "denied", "partly-denied"]).nullable(),
@@ -60,6 +82,7 @@ export const listedCase = z.object({
       messages: z.array(z.object({ role: z.string(), reference: z.string() })),
     })
     .nullable(),
+  notices: z.array(caseNotice).optional(), // present if the case was named by id
 });
 export type ListedCase = z.infer<typeof listedCase>;
 
@@ -120,11 +143,29 @@ export const caseStatement = z
     path: ["statement"],
   });
 
+const why = z.string().trim().min(1).max(1_000).meta({ description: "The reason, for the record." });
+
 /** The end of a statement that was filed in error. */
 export const caseUnstatement = z.strictObject({
   case: caseId,
-  why: z.string().trim().min(1).max(1_000).meta({ description: "The reason, for the record." }),
+  why,
 });
+
+const recipient = z
+  .string()
+  .trim()
+  .regex(/^[^\p{C}<>]{1,200}$/u);
+
+/** A person whom the individual names, and agrees to have informed. */
+export const noticeNaming = z.strictObject({ case: caseId, recipient });
+
+const noticeName = { case: caseId, kind: z.enum(noticeKinds), recipient };
+
+/** The end of a notice with a letter. */
+export const noticeSending = z.strictObject({ ...noticeName, letter });
+
+/** The end of a notice without a letter. */
+export const noticeWaiving = z.strictObject({ ...noticeName, why });
 
 /**
  * Why a document about cases is refused: the name of its first bad field; or the case is not open, was extended
@@ -141,6 +182,8 @@ export type CaseProblem =
         | "case_not_unconfirmed"
         | "case_not_denied"
         | "case_stated"
-        | "case_rows_unnamed";
+        | "case_rows_unnamed"
+        | "case_not_accepted"
+        | "notice_not_open";
       readonly field: "case";
     };

@@ -134,6 +134,10 @@ const changing: Readonly<Record<string, "may open access" | "opens nothing" | "i
     "end-data-set": "opens nothing",
     "state-case": "opens nothing",
     "unstate-case": "opens nothing",
+    "find-notices": "opens nothing",
+    "name-notice": "opens nothing",
+    "send-notice": "opens nothing",
+    "waive-notice": "opens nothing",
     "refile-consents": "opens nothing",
   };
 

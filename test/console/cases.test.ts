@@ -28,6 +28,7 @@ const open: ListedCase = {
   amendedAt: null,
   amendedBy: null,
   amendedRequest: null,
+  amendedRows: null,
   decidedAt: null,
   decidedBy: null,
   decision: null,
@@ -123,17 +124,34 @@ test.for([
     { kind: "request-and-denial", rows: [] },
   ],
   ["unstate", "why=Filed+twice", { why: "Filed twice" }],
-] as const)("the form of %s %j asks for the verb of the command", async ([step, form, says], { expect }) => {
-  const { ask, ran } = pagesOf([denied]);
-  const path = `/console/cases/${step}`;
-  const { status, text } = await ask(path, path, `form=token&case=${id}&${form}`);
-  expect(ran).toEqual([
-    [`${step}-case`, { case: id, ...says }],
-    ["list-cases", { case: id }],
-  ]);
-  expect(status).toBe(200);
-  expect(text).toContain('role="status"');
-});
+  ["find", "", {}, "find-notices"],
+  ["name", "recipient=Dr.+Ada+Wu", { recipient: "Dr. Ada Wu" }, "name-notice"],
+  [
+    "sent",
+    `notice=person+Dr.+Ada+Wu&letter=${letter}`,
+    { kind: "person", recipient: "Dr. Ada Wu", letter },
+    "send-notice",
+  ],
+  [
+    "waive",
+    "notice=holder+payer&why=It+does+not+rely+on+it",
+    { kind: "holder", recipient: "payer", why: "It does not rely on it" },
+    "waive-notice",
+  ],
+] as const)(
+  "the form of %s %j asks for the verb of the command",
+  async ([step, form, says, verb], { expect }) => {
+    const { ask, ran } = pagesOf([denied]);
+    const path = `/console/cases/${step}`;
+    const { status, text } = await ask(path, path, `form=token&case=${id}&${form}`);
+    expect(ran).toEqual([
+      [verb ?? `${step}-case`, { case: id, ...says }],
+      ["list-cases", { case: id }],
+    ]);
+    expect(status).toBe(200);
+    expect(text).toContain('role="status"');
+  },
+);
 
 test("a step without its letter, ground or reason is refused on the page of its case", async ({ expect }) => {
   for (const [step, form] of [
@@ -141,6 +159,10 @@ test("a step without its letter, ground or reason is refused on the page of its 
     ["deny", `letter=${letter}`],
     ["deny", `ground=because&letter=${letter}`],
     ["unstate", "why=+"],
+    ["name", "recipient=%3Cscript%3E"],
+    ["sent", `notice=payer&letter=${letter}`],
+    ["sent", "notice=holder+payer&letter=letter"],
+    ["waive", "notice=holder+payer&why="],
     ["confirm", "request=Patient/1"],
     ["state", "rows=&summary=%3Cscript%3E&elements=status"],
   ] as const) {
@@ -158,7 +180,25 @@ test("a case shows exactly the steps that its state permits, and the four ground
   expect(await stepsOf(open)).toEqual(["accept", "deny", "extend"]);
   expect(await stepsOf({ ...open, resource: null })).toEqual(["confirm", "void", "accept", "deny", "extend"]);
   expect(await stepsOf({ ...open, extendedAt: at })).toEqual(["accept", "deny"]);
-  expect(await stepsOf({ ...open, decision: "accepted" })).toEqual([]);
+  const accepted: ListedCase = { ...open, decision: "accepted" };
+  const notice = {
+    kind: "holder" as const,
+    recipient: "payer",
+    notedAt: at,
+    notedBy: "ada",
+    lastAt: at,
+    purposes: ["TREAT"],
+  };
+  const still = { endedAt: null, endedBy: null, letter: null, reason: null };
+  expect(await stepsOf(accepted)).toEqual(["find", "name"]);
+  expect(await stepsOf({ ...accepted, notices: [{ ...notice, ...still }] })).toEqual([
+    "find",
+    "name",
+    "sent",
+    "waive",
+  ]);
+  const ended = { ...still, endedAt: at, endedBy: "ada", letter };
+  expect(await stepsOf({ ...accepted, notices: [{ ...notice, ...ended }] })).toEqual(["find", "name"]);
   expect(await stepsOf(denied)).toEqual(["state"]);
   const statement = { kind: "disagreement", rows: ["Observation/1"], messages: [] };
   expect(await stepsOf({ ...denied, statement })).toEqual(["unstate"]);

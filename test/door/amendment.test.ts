@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -62,6 +63,8 @@ const world = [
   smoking,
   { ...smoking, id: "other" },
   { ...smoking, id: "belas", subject: to("Patient/bela") },
+  { resourceType: "Patient" as const, id: "cora" },
+  { ...smoking, id: "coras", subject: to("Patient/cora") },
   {
     resourceType: "Bundle" as const,
     id: "document",
@@ -147,7 +150,7 @@ const reader = {
   },
 };
 
-type Who = "app" | "clinic" | "partner" | "reader";
+type Who = "app" | "clinic" | "partner" | "reader" | "visitor";
 const clients = {
   app: {
     purpose: "PATRQT",
@@ -158,6 +161,7 @@ const clients = {
   clinic: { purpose: "TREAT", policy: "records", scope: "system/*.crus", claims: {} },
   reader: { purpose: "TREAT", policy: "reader", scope: "system/*.r", claims: {} },
   partner: { purpose: "TREAT", policy: "treat", scope: "system/*.crus", claims: {} },
+  visitor: { purpose: "TREAT", policy: "treat", scope: "system/*.crus", claims: {} },
 } as const;
 const certificates = new Map<Who, CertificateFiles>();
 let phylax: Door;
@@ -184,7 +188,7 @@ beforeAll(async () => {
   });
   issuer = await outsider("https://amendment.example", "phylax");
   const entries = [];
-  for (const who of ["app", "clinic", "partner", "reader"] as const) {
+  for (const who of ["app", "clinic", "partner", "reader", "visitor"] as const) {
     const { purpose, policy, scope } = clients[who];
     const { certificate, entries: own } = await outsideClient(phylax, issuer, who, {
       purpose,
@@ -455,6 +459,121 @@ test("a request is accepted once a Provenance links the amendment to it", async 
   });
   expect(await run("accept", id), "once").toMatchObject({ code: 2 });
 });
+
+const noticesOf = async (id: string): Promise<readonly Readonly<Record<string, unknown>>[]> =>
+  JSON.parse((await run("notices", id, "--json")).out);
+
+test("a notice is due to each client that got information of the amended type before, and to each person named", async ({
+  expect,
+}) => {
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+  const reads = async (who: Who, path: string) => expect((await ask(who, path)).status).toBe(200);
+  await reads("partner", "Observation/coras");
+  await reads("visitor", "Patient/cora"); // of another type
+  await reads("clinic", "Observation/coras"); // it amends the row itself
+  const named = { for: to("Patient/cora"), requester: to("Patient/cora"), focus: to("Observation/coras") };
+  const place = placeOf(await write("clinic", task("Communication/paper", named)));
+  const id = (await listed()).find(({ resource }) => resource === place)?.id ?? "";
+  const notAccepted = { code: 2, error: expect.stringContaining("not the id of an accepted case") };
+  expect(await run("notices", "find", id)).toMatchObject(notAccepted);
+  expect(await run("notices", "name", id, "--person", "Dr. Okoye")).toMatchObject(notAccepted);
+  const lastAt = Date.now();
+  vi.setSystemTime(lastAt + 60_000);
+  expect((await write("clinic", provenance(place, "Observation/coras"))).status).toBe(201);
+  vi.setSystemTime(Date.now() + 900_000);
+  await reads("reader", "Observation/coras"); // the amended row
+  expect(await run("accept", id)).toMatchObject({ code: 0 });
+
+  const [first, again] = [await run("notices", "find", id), await run("notices", "find", id)];
+  expect([first.code, again.code], first.error).toEqual([0, 0]);
+  const [holder, ...more] = await noticesOf(id);
+  expect(more).toEqual([]);
+  expect(holder, "no row, no count and no earlier disclosure").toEqual({
+    kind: "holder",
+    recipient: "partner",
+    notedAt: expect.any(Number),
+    notedBy: expect.any(String),
+    lastAt: expect.any(Number),
+    purposes: ["TREAT"],
+    endedAt: null,
+    endedBy: null,
+    letter: null,
+    reason: null,
+  });
+  expect(Number(holder?.["lastAt"])).toBeLessThanOrEqual(lastAt);
+  expect(await run("notices", "name", id, "--person", "<b>Dr. Okoye")).toMatchObject({ code: 2 });
+  expect(await run("notices", "name", id, "--person", "Dr. Okoye, Lagos")).toMatchObject({ code: 0 });
+
+  const [letter, reason] = [join(files, "notice.txt"), join(files, "not-needed.txt")];
+  writeFileSync(letter, "We corrected the result of 2 May.");
+  writeFileSync(reason, "It no longer treats the patient.");
+  const sent = () => run("notices", "sent", id, "--person", "Dr. Okoye, Lagos", "--letter", letter);
+  const waived = () => run("notices", "waive", id, "--holder", "partner", "--reason", reason);
+  expect([await sent(), await waived()]).toMatchObject([{ code: 0 }, { code: 0 }]);
+  const ended = { code: 2, error: expect.stringContaining("no open notice") };
+  expect([await sent(), await waived()], "once").toMatchObject([ended, ended]);
+  expect((await run("notices", "waive", id, "--holder", "nobody", "--reason", reason)).code).toBe(2);
+  await run("notices", "find", id);
+  const digest = createHash("sha256").update(readFileSync(letter)).digest("hex");
+  expect(await noticesOf(id), "a further search opens no ended notice").toMatchObject([
+    { recipient: "partner", reason: "It no longer treats the patient.", letter: null },
+    { kind: "person", recipient: "Dr. Okoye, Lagos", letter: digest, reason: null },
+  ]);
+  expect((await run("notices", id)).out).toContain(`sent, letter ${digest}`);
+
+  const acts = (await phylax.records()).map(({ event }) => event);
+  const words = acts.map(({ what }) => what?.interaction);
+  for (const step of ["find-notices", "name-notice", "send-notice", "waive-notice", "holdersOf"])
+    expect(words, step).toContain(step);
+  const look = acts.find(({ what }) => what?.interaction === "holdersOf");
+  expect(look).toMatchObject({
+    who: { operator: holder?.["notedBy"] },
+    what: { parameters: [["type", "Observation"]] },
+    patients: [{ patient: "main/Patient/cora" }],
+  });
+}, 60_000);
+
+test("a fault between the look-up and its notices, and a lost answer, lose no notice and end none twice", async ({
+  expect,
+}) => {
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+  const { place, id } = await requested();
+  expect((await ask("partner", "Observation/smoking")).status).toBe(200);
+  vi.setSystemTime(Date.now() + 60_000);
+  expect((await write("clinic", provenance(place))).status).toBe(201);
+  expect(await run("accept", id)).toMatchObject({ code: 0 });
+  failing = "addHolders";
+  expect((await run("notices", "find", id)).code).not.toBe(0);
+  expect(await noticesOf(id)).toEqual([]);
+  [failing, losing] = [undefined, "addHolders"];
+  await run("notices", "find", id);
+  losing = undefined;
+  expect((await run("notices", "find", id)).code).toBe(0);
+  const holders = (await noticesOf(id)).map(({ recipient }) => recipient);
+  expect(holders).toEqual([...new Set(holders)]);
+  expect(holders).toContain("partner");
+
+  const letter = join(files, "lost.txt");
+  writeFileSync(letter, "We corrected the result.");
+  const sent = () => run("notices", "sent", id, "--holder", "partner", "--letter", letter);
+  losing = "sendNotice";
+  expect((await sent()).code, "nobody knows").not.toBe(0);
+  losing = undefined;
+  expect(await sent()).toMatchObject({ code: 2, error: expect.stringContaining("no open notice") });
+  const digest = createHash("sha256").update(readFileSync(letter)).digest("hex");
+  expect((await noticesOf(id)).find(({ recipient }) => recipient === "partner")).toMatchObject({
+    letter: digest,
+  });
+}, 60_000);
+
+test("the individual's own reads make nobody a holder", async ({ expect }) => {
+  const { place, id } = await requested();
+  expect((await ask("app", "Observation/smoking")).status).toBe(200);
+  expect((await write("clinic", provenance(place))).status).toBe(201);
+  expect(await run("accept", id)).toMatchObject({ code: 0 });
+  expect(await run("notices", "find", id)).toMatchObject({ code: 0 });
+  expect((await noticesOf(id)).map(({ recipient }) => recipient)).not.toContain("app");
+}, 30_000);
 
 test("a denial has one of four grounds, and a letter with each part of (d)(1)", async ({ expect }) => {
   const { id } = await requested();

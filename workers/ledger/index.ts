@@ -1,5 +1,6 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { Disclosures as Accounting, LinesRequest } from "#audit/accounting/disclosures";
+import type { HoldersRequest } from "#audit/accounting/holders";
 import { type AccountingToWrite, type AccountingWriter, writeAccounting } from "#audit/accounting/written";
 import type { LedgerRestore } from "#ledger/restore";
 import { instant } from "#kernel/clock";
@@ -28,6 +29,13 @@ export class Disclosures extends WorkerEntrypoint<LedgerWorkerEnv> implements Ac
 
   write(accounting: AccountingToWrite) {
     return Promise.resolve(writeAccounting(accounting));
+  }
+}
+
+/** The clients that hold information about a patient, for the ops worker: each call is on record before it answers. */
+export class AccountingHolders extends WorkerEntrypoint<LedgerWorkerEnv> {
+  holdersOf(request: HoldersRequest) {
+    return deskOf(this.env).holdersOf(request);
   }
 }
 

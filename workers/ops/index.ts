@@ -34,6 +34,7 @@ function open(env: OpsEnv): Hono {
     reviews: partInTime("desk", env.REVIEW_DESK),
     cases: partInTime("desk", env.CASE_DESK),
     dataSets: partInTime("desk", env.DATA_SET_DESK),
+    holders: partInTime("desk", env.ACCOUNTING_HOLDERS),
     holds: partInTime("desk", env.ACCOUNTING_HOLDS),
     recovery: partInTime("desk", env.LEDGER_RECOVERY),
   };
@@ -107,6 +108,13 @@ function open(env: OpsEnv): Hono {
       deny: (document, operator) => desks.cases.deny(document, operator),
       state: (document, operator) => desks.cases.state(document, operator),
       unstate: (document, operator) => desks.cases.unstate(document, operator),
+      holdersSought: (document) => desks.cases.holdersSought(document),
+      holders: (query, operator) =>
+        desks.holders.holdersOf({ ...query, caller: { id: newId(), at: clock(), who: { operator } } }),
+      addHolders: (document, holders, operator) => desks.cases.addHolders(document, holders, operator),
+      nameNotice: (document, operator) => desks.cases.nameNotice(document, operator),
+      sendNotice: (document, operator) => desks.cases.sendNotice(document, operator),
+      waiveNotice: (document, operator) => desks.cases.waiveNotice(document, operator),
     },
     dataSets: { end: (dataSet) => desks.dataSets.end(dataSet) },
     accountings: { hold: (document) => desks.holds.hold(document) },

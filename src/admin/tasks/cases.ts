@@ -9,6 +9,9 @@ import {
   caseStatement,
   caseUnstatement,
   listedCase,
+  noticeNaming,
+  noticeSending,
+  noticeWaiving,
   type CaseProblem,
 } from "#registry/case-document";
 import { rejectedAt, type Verb } from "#admin/administer";
@@ -136,6 +139,73 @@ export const unstateCaseVerb = (cases: CaseTasks): Verb => ({
   },
 });
 
+/** Finds the holders of amended information in the accounting. */
+export const findNoticesVerb = (cases: CaseTasks): Verb => ({
+  ...officers,
+  interaction: "find-notices",
+  does: "Finds in the accounting the clients that got information of the amended types before the amendment of an accepted case, and stores an open notice for each. A repeat adds what is missing.",
+  document: caseAcceptance,
+  answer: z.object({ found: z.int(), added: z.int() }),
+  path: "api/cases/notices/find",
+  changes: "repeatably",
+  async act({ document, operator }) {
+    const sought = await cases.holdersSought(document);
+    if (!sought.ok) return rejected(sought.error);
+    const { amendedBy, ...query } = sought.value;
+    const holders = (await cases.holders(query, operator.id)).filter(
+      ({ recipient }) => recipient !== amendedBy,
+    );
+    const added = await cases.addHolders(document, holders, operator.id);
+    if (!added.ok) return rejected(added.error);
+    return ok({ answer: { found: holders.length, added: added.value.length }, effect: added.value });
+  },
+});
+
+/** Stores an open notice to a person whom the individual names. */
+export const nameNoticeVerb = (cases: CaseTasks): Verb => ({
+  ...officers,
+  interaction: "name-notice",
+  does: "Stores an open notice of the amendment of an accepted case to `recipient`, a person whom the individual names and agrees to have informed.",
+  document: noticeNaming,
+  answer: z.object({ named: z.literal(true) }),
+  path: "api/cases/notices/name",
+  changes: "repeatably",
+  async act({ document, operator }) {
+    const named = await cases.nameNotice(document, operator.id);
+    return named.ok ? ok({ answer: { named: true } }) : rejected(named.error);
+  },
+});
+
+/** Ends a notice that the entity has sent. */
+export const sendNoticeVerb = (cases: CaseTasks): Verb => ({
+  ...officers,
+  interaction: "send-notice",
+  does: "Ends an open notice that you have sent, once. `letter`: the SHA-256 of the letter.",
+  document: noticeSending,
+  answer: z.object({ sent: z.literal(true) }),
+  path: "api/cases/notices/send",
+  changes: "repeatably",
+  async act({ document, operator }) {
+    const sent = await cases.sendNotice(document, operator.id);
+    return sent.ok ? ok({ answer: { sent: true } }) : rejected(sent.error);
+  },
+});
+
+/** Ends a notice that is not needed. */
+export const waiveNoticeVerb = (cases: CaseTasks): Verb => ({
+  ...officers,
+  interaction: "waive-notice",
+  does: "Ends an open notice that is not needed, once, with the reason in `why`.",
+  document: noticeWaiving,
+  answer: z.object({ waived: z.literal(true) }),
+  path: "api/cases/notices/waive",
+  changes: "repeatably",
+  async act({ document, operator }) {
+    const waived = await cases.waiveNotice(document, operator.id);
+    return waived.ok ? ok({ answer: { waived: true } }) : rejected(waived.error);
+  },
+});
+
 const rejected = ({ reason, field }: CaseProblem) => rejectedAt(field, reason, details[reason]);
 
 const details: Readonly<Record<CaseProblem["reason"], string>> = {
@@ -148,4 +218,6 @@ const details: Readonly<Record<CaseProblem["reason"], string>> = {
   case_not_denied: "is not the id of a denied case",
   case_stated: "has a statement",
   case_rows_unnamed: "names no row of the record, and rows has none",
+  case_not_accepted: "is not the id of an accepted case",
+  notice_not_open: "has no open notice to this recipient",
 };

@@ -5,10 +5,14 @@ import {
   confirmCaseVerb,
   denyCaseVerb,
   extendCaseVerb,
+  findNoticesVerb,
   listCasesVerb,
+  nameNoticeVerb,
+  sendNoticeVerb,
   stateCaseVerb,
   unstateCaseVerb,
   voidCaseVerb,
+  waiveNoticeVerb,
 } from "#admin/tasks/cases";
 import { consolePages } from "#console/console-page";
 import type { PageContent, PageMaker } from "#console/page-maker";
@@ -58,6 +62,10 @@ const steps: Readonly<Record<CaseStepName, Step>> = {
     },
   },
   unstate: { verb: unstateCaseVerb, says: (form) => ({ why: typed(form, "why") }) },
+  find: { verb: findNoticesVerb, says: () => ({}) },
+  name: { verb: nameNoticeVerb, says: (form) => ({ recipient: typed(form, "recipient") }) },
+  sent: { verb: sendNoticeVerb, says: (form) => ({ ...notice(form), letter: typed(form, "letter") }) },
+  waive: { verb: waiveNoticeVerb, says: (form) => ({ ...notice(form), why: typed(form, "why") }) },
 };
 
 /** Undefined, which JSON omits, for a field that is empty. */
@@ -65,6 +73,12 @@ const typed = (form: URLSearchParams, name: string): string | undefined =>
   form.get(name)?.trim() || undefined;
 const lines = (form: URLSearchParams, name: string): readonly string[] =>
   (typed(form, name) ?? "").split(/\s+/u).filter((line) => line !== "");
+
+/** The kind and the recipient of a notice, as the page's list says them in one value. */
+function notice(form: URLSearchParams): object {
+  const [, kind, recipient] = /^(\S+) (.+)$/u.exec(typed(form, "notice") ?? "") ?? [];
+  return { kind, recipient };
+}
 
 /** The requests for amendments: the list, a case, and its steps. */
 export function addCases({ admin }: ConsolePorts, { show, step }: PageMaker): void {

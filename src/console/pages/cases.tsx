@@ -2,8 +2,8 @@ import type { Child, PropsWithChildren } from "hono/jsx";
 import { texts } from "#console/texts";
 import { momentText, untilText } from "#console/words";
 import { dayMilliseconds, type Instant } from "#kernel/clock";
-import { casesPageMax, denialGrounds, type ListedCase } from "#registry/case-document";
-import { caseState, caseSteps, requestOfCase } from "#registry/cases/case-words";
+import { casesPageMax, denialGrounds, type CaseNotice, type ListedCase } from "#registry/case-document";
+import { caseState, caseSteps, noticeWords, requestOfCase } from "#registry/cases/case-words";
 import { Field, FactList, Hidden, LinkLine, NoScript } from "./parts.tsx";
 import { Badge, Table } from "./shell.tsx";
 
@@ -78,7 +78,7 @@ interface CasePageProps {
 
 /** A case with its history, and the steps that its state permits: the verb of each step decides. */
 export function CasePage({ found, now, formToken, outcome }: CasePageProps) {
-  const { origin, patient, disputed, statement } = found;
+  const { origin, patient, disputed, statement, notices = [] } = found;
   const about = { found, formToken };
   return (
     <>
@@ -113,8 +113,20 @@ export function CasePage({ found, now, formToken, outcome }: CasePageProps) {
           says,
         ])}
       />
+      {isAmended(found) ? (
+        <>
+          <h2>{words.notices}</h2>
+          <Table
+            caption={words.notices}
+            heads={[words.recipient, words.what]}
+            rows={notices.map((notice) => [recipientText(notice), noticeWords(notice)])}
+            none={words.noNotices}
+          />
+        </>
+      ) : undefined}
       <div class="columns">
         {found.decision === null ? <OpenSteps {...about} /> : undefined}
+        {isAmended(found) ? <NoticeSteps {...about} /> : undefined}
         {found.denialLetter === null ? undefined : <StatementStep {...about} />}
       </div>
     </>
@@ -165,6 +177,53 @@ function OpenSteps({ found, formToken }: About) {
           <Words id="reason" label={words.reason} />
         </LetterCard>
       ) : undefined}
+    </>
+  );
+}
+
+const isAmended = ({ decision }: ListedCase): boolean =>
+  decision === "accepted" || decision === "partly-denied";
+const recipientText = ({ kind, recipient }: CaseNotice): string =>
+  `${recipient} (${words.recipientKinds[kind]})`;
+
+function NoticeSteps({ found, formToken }: About) {
+  const about = { found, formToken };
+  const open = (found.notices ?? []).filter(({ endedAt }) => endedAt === null);
+  const select = (id: string) => (
+    <>
+      <label for={id}>{words.openNotice}</label>
+      <select id={id} name="notice" required>
+        {open.map((notice) => (
+          <option value={`${notice.kind} ${notice.recipient}`}>{recipientText(notice)}</option>
+        ))}
+      </select>
+    </>
+  );
+  return (
+    <>
+      <StepCard {...about} step="find" />
+      <StepCard {...about} step="name">
+        <Field id="recipient" name="recipient" label={words.recipient} required maxlength={200} size={40} />
+      </StepCard>
+      {open.length === 0 ? undefined : (
+        <>
+          <StepCard {...about} step="sent">
+            {select("sent-to")}
+            <Field
+              id="letter"
+              name="letter"
+              label={words.letterDigest}
+              required
+              pattern="[0-9a-f]{64}"
+              size={64}
+            />
+          </StepCard>
+          <StepCard {...about} step="waive">
+            {select("not-sent-to")}
+            <Field id="waived" name="why" label={words.why} required maxlength={1_000} size={60} />
+          </StepCard>
+        </>
+      )}
     </>
   );
 }

@@ -1,5 +1,6 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type * as z from "zod";
+import type { Holder, HoldersRequest } from "#audit/accounting/holders";
 import { instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { keyList } from "#platform/config/key-list-setting";
@@ -14,6 +15,9 @@ import {
   caseListing,
   caseStatement,
   caseUnstatement,
+  noticeNaming,
+  noticeSending,
+  noticeWaiving,
   type CaseProblem,
 } from "#registry/case-document";
 import { dueDays, isOver } from "#registry/cases/case-days";
@@ -24,11 +28,13 @@ import {
   openCase,
   receiveCases,
   settleCases,
+  settledMilliseconds,
   statementName,
   voidCase,
   type CaseReceipt,
   type CaseRow,
 } from "./case-rows.ts";
+import { addNotices, endNotice, noticesOf, type NoticeRow } from "./case-notices.ts";
 import { CaseStatement } from "./case-statements.ts";
 
 interface CaseOpeningEnv {
@@ -41,6 +47,8 @@ export type DueCase = CaseRow & {
   readonly due: string;
   /** The pseudonyms by which records name the statement of a denied case (audit/consent-set). */
   readonly statementAs: readonly string[];
+  /** Present if the case was named by id. */
+  readonly notices?: readonly NoticeRow[];
 };
 
 /** The gateway's only right over cases: to open them, and to say how the writes ended. */
@@ -71,7 +79,8 @@ export class CaseDesk extends WorkerEntrypoint<CaseDeskEnv> {
     const { state, case: id, after } = read.data;
     const rows = await listCases(this.env.REGISTRY, { state, id, after });
     const names = new ConsentNames(keyList("CONSENT_KEY", this.env.CONSENT_KEY));
-    return ok(rows.map((row) => withDue(row, names)));
+    const notices = id === undefined ? undefined : await noticesOf(this.env.REGISTRY, id);
+    return ok(rows.map((row) => Object.assign(withDue(row, names), notices && { notices })));
   }
 
   /** Says where the request of an unconfirmed case is stored. */
@@ -168,6 +177,81 @@ export class CaseDesk extends WorkerEntrypoint<CaseDeskEnv> {
     if (found === undefined || found.denialLetter === null) return refused("case_not_denied");
     await this.#statementOf(id, operator).unstate(); // a crash may have left a filed statement of which the case knows nothing
     return ok(undefined);
+  }
+
+  /** Writes the question for the accounting of an accepted case. */
+  async holdersSought(
+    document: unknown,
+  ): Promise<Result<Omit<HoldersRequest, "caller"> & Pick<CaseRow, "amendedBy">, CaseProblem>> {
+    const read = await this.#accepted(caseAcceptance, document);
+    if (!read.ok) return read;
+    const { origin, patient, amendedAt, amendedBy, amendedRows, disputed } = read.value.found;
+    const types = (amendedRows ?? disputed ?? []).map((row) => row.slice(0, row.indexOf("/")));
+    return ok({
+      patient: `${origin}/${patient}`,
+      to: instant((amendedAt ?? 0) + settledMilliseconds), // a read that began before the write ended has the old row
+      types: [...new Set(types)],
+      amendedBy,
+    });
+  }
+
+  /** Stores an open notice for each holder. A stored notice stays unchanged. */
+  async addHolders(
+    document: unknown,
+    holders: readonly Holder[],
+    operator: string,
+  ): Promise<Result<readonly NoticeRow[], CaseProblem>> {
+    const read = await this.#accepted(caseAcceptance, document);
+    if (!read.ok) return read;
+    const noted = { caseId: read.value.case, notedAt: instant(Date.now()), notedBy: operator };
+    const notices = holders.map((holder) => Object.assign({ kind: "holder" as const }, noted, holder));
+    return ok(await addNotices(this.env.REGISTRY, notices));
+  }
+
+  /** Stores an open notice to a person whom the individual names. */
+  async nameNotice(document: unknown, operator: string): Promise<Result<void, CaseProblem>> {
+    const read = await this.#accepted(noticeNaming, document);
+    if (!read.ok) return read;
+    const { case: caseId, recipient } = read.value;
+    const noted = { notedAt: instant(Date.now()), notedBy: operator };
+    await addNotices(this.env.REGISTRY, [{ caseId, kind: "person", recipient, ...noted }]);
+    return ok(undefined);
+  }
+
+  /** Ends an open notice once, as sent. */
+  async sendNotice(document: unknown, operator: string): Promise<Result<void, CaseProblem>> {
+    const read = noticeSending.safeParse(document);
+    if (!read.success) return err(problemOf(read.error));
+    return await this.#endNotice(read.data, { letter: read.data.letter }, operator);
+  }
+
+  /** Ends an open notice once, as not needed. */
+  async waiveNotice(document: unknown, operator: string): Promise<Result<void, CaseProblem>> {
+    const read = noticeWaiving.safeParse(document);
+    if (!read.success) return err(problemOf(read.error));
+    return await this.#endNotice(read.data, { reason: read.data.why }, operator);
+  }
+
+  async #endNotice(
+    { case: caseId, kind, recipient }: Omit<z.infer<typeof noticeSending>, "letter">,
+    end: Partial<Pick<NoticeRow, "letter" | "reason">>,
+    operator: string,
+  ): Promise<Result<void, CaseProblem>> {
+    const ended = { ...end, endedAt: instant(Date.now()), endedBy: operator };
+    const isDone = await endNotice(this.env.REGISTRY, { caseId, kind, recipient }, ended);
+    return isDone ? ok(undefined) : refused("notice_not_open");
+  }
+
+  /** Reads a document about a case with an accepted part. */
+  async #accepted<Document extends { readonly case: string }>(
+    form: z.ZodType<Document>,
+    document: unknown,
+  ): Promise<Result<Document & { readonly found: CaseRow }, CaseProblem>> {
+    const read = form.safeParse(document);
+    if (!read.success) return err(problemOf(read.error));
+    const [found] = await listCases(this.env.REGISTRY, { state: "decided", id: read.data.case });
+    const isAccepted = found?.decision === "accepted" || found?.decision === "partly-denied";
+    return found !== undefined && isAccepted ? ok({ ...read.data, found }) : refused("case_not_accepted");
   }
 
   #statementOf(id: string, operator: string): CaseStatement {

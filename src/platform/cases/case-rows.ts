@@ -103,7 +103,7 @@ export async function settleCases(
     if (patient === undefined && end === "stored")
       await db
         .update(cases)
-        .set({ amendedAt: at, amendedBy: client, amendedRequest: requestId })
+        .set({ amendedAt: at, amendedBy: client, amendedRequest: requestId, amendedRows: rows })
         .where(
           and(
             eq(cases.origin, origin),
@@ -160,7 +160,7 @@ export const listCases = async (
 };
 
 // No request and its settling take longer: the case of a younger request may end by itself.
-const settledMilliseconds = 600_000;
+export const settledMilliseconds = 600_000;
 
 const isUnconfirmed = (id: string, at: Instant) =>
   and(

@@ -15,7 +15,7 @@ import type { SubjectField } from "#identity/certificate/subject";
 import type { BreakGlassDemand } from "#identity/break-glass-demand";
 import type { PublicJwk } from "#identity/jose/jwk";
 import type { Statement } from "#policy/consent/consent";
-import type { DenialGround } from "#registry/case-document";
+import { noticeKinds, type DenialGround } from "#registry/case-document";
 import type { ProposalDocument } from "#registry/proposal-document";
 import type { IssuerEntry, OriginEntry } from "#registry/state";
 import type { Instant } from "#kernel/clock";
@@ -287,8 +287,28 @@ export const cases = sqliteTable(
     statedAt: integer("stated_at").$type<Instant>(),
     statedBy: text("stated_by"),
     statement: text("statement", { mode: "json" }).$type<Statement>(),
+    amendedRows: text("amended_rows", { mode: "json" }).$type<readonly string[]>(),
+    informedBy: text("informed_by"),
   },
   (table) => [index("cases_by_resource").on(table.origin, table.resource)],
+);
+
+export const caseNotices = sqliteTable(
+  "case_notices",
+  {
+    caseId: text("case_id").notNull(),
+    kind: text("kind", { enum: noticeKinds }).notNull(),
+    recipient: text("recipient").notNull(),
+    notedAt: moment("noted_at").notNull(),
+    notedBy: text("noted_by").notNull(),
+    lastAt: integer("last_at"),
+    purposes: text("purposes", { mode: "json" }).$type<readonly string[]>(),
+    endedAt: moment("ended_at"),
+    endedBy: text("ended_by"),
+    letter: text("letter"),
+    reason: text("reason"),
+  },
+  (table) => [primaryKey({ columns: [table.caseId, table.kind, table.recipient] })],
 );
 
 export const operators = sqliteTable("operators", {

@@ -1,5 +1,5 @@
 import type { Instant } from "#kernel/clock";
-import type { ListedCase } from "#registry/case-document";
+import type { CaseNotice, ListedCase } from "#registry/case-document";
 import { isOver } from "./case-days.ts";
 
 /** What becomes of a case, in words. `now` is in ms since 1970. */
@@ -16,6 +16,18 @@ export function caseState(
 /** Where the request of a case is stored. */
 export const requestOfCase = ({ origin, resource }: ListedCase): string =>
   `${origin}/${resource ?? "(the server did not say where)"}`;
+
+/** Why a notice is due, and what became of it. */
+export function noticeWords({ lastAt, purposes, endedAt, endedBy, letter, reason }: CaseNotice): string {
+  const day = (at: number) => new Date(at).toISOString().slice(0, 10);
+  const due =
+    lastAt === null
+      ? "named by the individual"
+      : `got information until ${day(lastAt)} for ${(purposes ?? []).join(", ")}`;
+  if (endedAt === null) return `${due}; open`;
+  const end = letter === null ? `not needed: ${reason ?? ""}` : `sent, letter ${letter}`;
+  return `${due}; ${end}, ${day(endedAt)} by ${endedBy ?? ""}`;
+}
 
 /** A step of a case, with its time in ms since 1970; undefined: the step is not done. */
 export interface CaseStep {

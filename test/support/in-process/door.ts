@@ -471,6 +471,7 @@ async function startWorkers(
     ),
     DATA_SET_DESK: service(jobs.DataSetDesk, () => jobsEnv),
     CONSENT_HISTORY: service(control.ConsentHistory, () => controlEnv),
+    ACCOUNTING_HOLDERS: service(ledger.AccountingHolders, () => ledgerEnv),
     ACCOUNTING_HOLDS: service(ledger.AccountingHolds, () => ledgerEnv),
     LEDGER_RECOVERY: service(ledger.LedgerRecovery, () => ledgerEnv),
     KEYED_REQUESTS: keyedRequests,

@@ -6,7 +6,15 @@ import {
   type SuspensionProblem,
 } from "#audit/accounting/suspension";
 import { readLine, subjectKey } from "#audit/accounting/line";
-import type { Disclosures, FoundLine, LinesRequest, LinesPage } from "#audit/accounting/disclosures";
+import type {
+  AccountingCaller,
+  Disclosures,
+  FoundLine,
+  LineFilter,
+  LinesRequest,
+  LinesPage,
+} from "#audit/accounting/disclosures";
+import { HoldersInLines, type Holder, type HoldersRequest } from "#audit/accounting/holders";
 import { before, type LinePlace, writeLinePlace } from "#audit/accounting/line-place";
 import { LineSums } from "#audit/accounting/line-sums";
 import { type LineSource, mergeLines } from "#audit/accounting/merge-lines";
@@ -83,19 +91,10 @@ export class AccountingDesk implements Disclosures {
       throw new RangeError("accounting: 1 to 32 patients");
     if (!Number.isSafeInteger(count) || count < 1 || count > ENTRIES_MAX)
       throw new RangeError("accounting: pages of 1 to 1000 lines");
-    const sink = ledgerSink(this.#logOf, this.#config.layout, this.#clock);
-    await sink.record([lookUp(query)], {
-      kind: "client",
-      client: caller.who?.client ?? "",
-      turn: caller.id,
-      spread: 1,
-    });
-    // Lines of an earlier subject key stay under it.
-    const subjects = patients.flatMap((patient) =>
-      this.#config.subjectKeys.map((key) => ({ patient, key: subjectKey(key, patient) })),
-    );
-    if (after === undefined)
-      await this.#shelveLines([...new Set(subjects.map(({ key }) => shelfNameOf(key)))]);
+    const parameters = after === undefined ? undefined : [["after", writeLinePlace(after)] as const];
+    await this.#record(patients, caller, { interaction: "linesOf", parameters });
+    const subjects = this.#subjectsOf(patients);
+    if (after === undefined) await this.#shelveLines(subjects);
     const held = await this.#heldBack(subjects);
     const without = toldTo === "individual" ? [...held.keys()] : [];
     const page = await (query.summed === true
@@ -110,6 +109,57 @@ export class AccountingDesk implements Disclosures {
       recipients: new Set(recipients.filter((recipient) => recipient !== undefined)),
       next: page.next,
     };
+  }
+
+  /**
+   * The clients that got information about a patient since the beginning of the accounting. It reads each line, and answers
+   * none.
+   */
+  async holdersOf({ patient, to, types, caller }: HoldersRequest): Promise<readonly Holder[]> {
+    const parameters = types.map((type) => ["type", type] as const);
+    await this.#record([patient], caller, { interaction: "holdersOf", parameters });
+    const subjects = this.#subjectsOf([patient]);
+    await this.#shelveLines(subjects);
+    const holders = new HoldersInLines(types);
+    const filter = { from: instant(0), to };
+    for (let after: LinePlace | undefined; ;) {
+      after = await this.#merged({ ...filter, after, toldTo: "officer" }, subjects, [], ({ content }) => {
+        holders.add(content);
+        return true;
+      });
+      if (after === undefined) return holders.all;
+    }
+  }
+
+  async #record(
+    patients: readonly string[],
+    { id, at, who, from, why, traceId }: AccountingCaller,
+    asked: Pick<NonNullable<AuditEvent["what"]>, "interaction" | "parameters">,
+  ): Promise<void> {
+    const [origin, type, patient] = (patients[0] ?? "").split("/");
+    const event: AuditEvent = {
+      id,
+      step: STEP,
+      at,
+      kind: "accounting",
+      who,
+      from,
+      what: { ...asked, origin, type, id: patient },
+      why,
+      patients: patients.map((each) => ({ patient: each, counts: {} })),
+      unnamed: [],
+      counts: {},
+      traceId,
+    };
+    const sender = { kind: "client", client: who?.client ?? "", turn: id, spread: 1 } as const;
+    await ledgerSink(this.#logOf, this.#config.layout, this.#clock).record([event], sender);
+  }
+
+  /** Lines of an earlier subject key stay under it. */
+  #subjectsOf(patients: readonly string[]): readonly Subject[] {
+    return patients.flatMap((patient) =>
+      this.#config.subjectKeys.map((key) => ({ patient, key: subjectKey(key, patient) })),
+    );
   }
 
   /** Single lines, each with its proof. */
@@ -144,7 +194,15 @@ export class AccountingDesk implements Disclosures {
   }
 
   #merged(
-    { after, from, to, excluded, recipient, purpose, toldTo }: LinesRequest,
+    {
+      after,
+      from,
+      to,
+      excluded,
+      recipient,
+      purpose,
+      toldTo,
+    }: LineFilter & Pick<LinesRequest, "after" | "toldTo">,
     subjects: readonly Subject[],
     without: readonly string[],
     take: (line: UnprovenLine) => boolean,
@@ -183,13 +241,14 @@ export class AccountingDesk implements Disclosures {
    * or on its shelf. An object that cannot be asked may have lines that no further object has: then there is
    * no answer.
    */
-  async #shelveLines(shelves: readonly string[]): Promise<void> {
+  async #shelveLines(subjects: readonly Subject[]): Promise<void> {
+    const shelves = [...new Set(subjects.map(({ key }) => shelfNameOf(key)))];
     const now = this.#clock();
     const { shards, accountingKeys } = this.#config;
     const ownCalls = new OwnCalls(accountingKeys);
     const logs = new Set([...openLogs(shards, now), ...openLogs(shards, instant(now - CLOSED_MS))]);
     await inTurns([...logs], async (log) => {
-      await this.#logOf(log).ownCall(ownCalls.seal(log, { kind: "shelve", shelves: [...shelves] }));
+      await this.#logOf(log).ownCall(ownCalls.seal(log, { kind: "shelve", shelves }));
     });
     await inTurns([...Map.groupBy(shelves, intakeNameOf)], ([intake, intakeShelves]) =>
       regionlessStubs(this.#env.ACCOUNTING_INTAKE, this.#config)(intake).shelve(intakeShelves),
@@ -209,27 +268,6 @@ export class AccountingDesk implements Disclosures {
   #shelf(subject: Uint8Array): DurableObjectStub<AccountingShelf> {
     return regionlessStubs(this.#env.ACCOUNTING_SHELF, this.#config)(shelfNameOf(subject));
   }
-}
-
-function lookUp({ patients, after, caller: { id, at, who, from, why, traceId } }: LinesRequest): AuditEvent {
-  const [origin, type, patient] = (patients[0] ?? "").split("/");
-  const named = patients.map((patient) => ({ patient, counts: {} }));
-  const parameters = after === undefined ? undefined : [["after", writeLinePlace(after)] as const];
-  const what = { interaction: "linesOf", origin, type, id: patient, parameters };
-  return {
-    id,
-    step: STEP,
-    at,
-    kind: "accounting",
-    who,
-    from,
-    what,
-    why,
-    patients: named,
-    unnamed: [],
-    counts: {},
-    traceId,
-  };
 }
 
 const timeOf = ({ content }: FoundLine): number => readLine(content)?.at ?? 0;
