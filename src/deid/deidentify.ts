@@ -170,7 +170,7 @@ export class Deidentification {
     const out: Members = {};
     for (const [name, value] of Object.entries(input)) {
       if (name === "extension") put(out, name, extensionsLeft(value));
-      if (name.startsWith("_")) put(out, name, this.#sibling(input, name.slice(1), type));
+      if (name.startsWith("_")) this.#putSibling(out, name, input, slots.get(name.slice(1)), type);
       const slot = slots.get(name);
       if (slot === undefined || name === "extension") continue;
       const change = fates[fateOf(type, name, slot.type)].change[this.#context.form];
@@ -185,13 +185,17 @@ export class Deidentification {
     return out;
   }
 
-  /** The extensions beside a primitive that is absent: the reason of that. A value that stays back takes them along. */
-  #sibling(input: JsonObject, name: string, type: string): Json | undefined {
-    const slot = typeShapeOf(type).slots.get(name);
-    const mayStay = slot?.hasSibling === true && !Object.hasOwn(input, name);
-    if (!mayStay || fates[fateOf(type, name, slot.type)].change[this.#context.form] === "out")
-      return undefined;
-    return siblingsLeft(input[`_${name}`] ?? null);
+  /**
+   * The extensions beside a primitive that is absent: the reason of that. A value that stays back takes them along. A
+   * modifier of extensions that stay back is masked: a death without a date is a death.
+   */
+  #putSibling(out: Members, name: string, input: JsonObject, slot: Slot | undefined, type: string): void {
+    const plain = name.slice(1);
+    if (slot?.hasSibling !== true || Object.hasOwn(input, plain) || input[name] === null) return;
+    const isOut = fates[fateOf(type, plain, slot.type)].change[this.#context.form] === "out";
+    put(out, name, isOut ? undefined : siblingsLeft(input[name] ?? null));
+    const { isModifier, repeats } = slot.element;
+    if (isModifier && !Object.hasOwn(out, name)) out[name] = repeats ? [masked] : masked;
   }
 
   #list(value: Json, slot: Slot, change: ValueChange, parent: JsonObject): Json | undefined {

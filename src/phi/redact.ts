@@ -4,6 +4,7 @@ import { isArray, isObject, property, textAt, type Json, type JsonObject } from 
 import { mentionOf, patientIn, type FhirBase } from "#fhir/r4/reference";
 import { err, ok, type Result } from "#kernel/result";
 import type { ResourceView } from "#policy/compile";
+import { masked } from "#policy/view/masked";
 import { showsAll } from "#policy/view/shown";
 import {
   compileView,
@@ -294,16 +295,15 @@ class Redaction {
         if (element.kind === "deceased") out["deceasedBoolean"] = true;
         else if (element.kind === "primitive" && !hasSiblings)
           this.#put(out, name, this.#plainPrimitive(value, name, element, view));
-        else if (element.kind === "primitive")
-          this.#put(
-            out,
-            name,
-            this.#primitive(input, sibling ? name.slice(1) : name, element, view)[sibling ? 1 : 0],
-          );
-        else if (sibling) continue;
-        else if (element.kind === "object" && !this.#isLinkMasked(value, name, view))
+        else if (element.kind === "primitive") {
+          const plain = sibling ? name.slice(1) : name;
+          this.#put(out, name, this.#primitive(input, plain, element, view)[sibling ? 1 : 0]);
+          if (sibling && (input[plain] ?? null) === null) this.#mark(out, name, element);
+        } else if (sibling) continue;
+        else if (element.kind === "object" && !this.#isLinkMasked(value, name, view)) {
           this.#put(out, name, this.#objects(value, element));
-        else if (element.kind === "object") continue; // R4 requires it: `#require` puts the mask
+          this.#mark(out, name, element);
+        } else if (element.kind === "object") continue; // R4 requires it: `#require` puts the mask
         else if (name === "contained") out[name] = []; // keeps the position of the members that `redacted` adds
         else {
           const inside = this.#inside(value, element.repeats);
@@ -327,6 +327,14 @@ class Redaction {
 
   #put(out: Members, name: string, value: Json | undefined): void {
     if (value !== undefined && !(isArray(value) && value.length === 0)) out[name] = value;
+  }
+
+  #mark(
+    out: Members,
+    name: string,
+    { isMarked, repeats }: Pick<PrimitiveView, "isMarked" | "repeats">,
+  ): void {
+    if (isMarked && !Object.hasOwn(out, name)) out[name] = repeats ? [masked] : masked;
   }
 
   #objects(value: Json, { repeats, viewOf }: Extract<ElementView, { kind: "object" }>): Json | undefined {

@@ -338,6 +338,25 @@ test("an element that R4 requires says `masked`, and a member that R4 lacks stay
   expect(left(patient({ "John Fox": "1", "_John Fox": masked }))).toEqual(patient({ id: code }));
 });
 
+test("a modifier of extensions alone is masked: a death without a date shows", () => {
+  const masked = {
+    extension: [{ url: "http://hl7.org/fhir/StructureDefinition/data-absent-reason", valueCode: "masked" }],
+  };
+  const unnamed = { extension: [{ url: "http://not.example", valueString: "F" }] };
+  for (const form of deidForms) {
+    for (const name of ["_deceasedDateTime", "_deceasedBoolean", "_active"])
+      expect(left(patient({ [name]: unnamed, gender: "male" }), form), name).toEqual(
+        patient({ id: code, [name]: masked, gender: "male" }),
+      );
+    expect(left(patient({ _deceasedDateTime: masked }), form)).toEqual(
+      patient({ id: code, _deceasedDateTime: masked }),
+    );
+    expect(left(patient({ _gender: unnamed, active: true, _active: unnamed }), form)).toEqual(
+      patient({ id: code, active: true }),
+    );
+  }
+});
+
 test("rows that differ only in what stays back leave the same bytes", () => {
   const row = (name: string, day: string, id: string) =>
     patient({

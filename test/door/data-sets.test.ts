@@ -39,6 +39,10 @@ const result = (id: string, of: string, more: object = {}) => ({
 const world = [
   patient("canary-ann"),
   patient("canary-bob", { gender: "male", birthDate: "1920-01-01" }),
+  patient("canary-cy", {
+    gender: "other",
+    _deceasedDateTime: { extension: [{ url: "urn:canary", valueString: mark("extension") }] },
+  }),
   result("canary-o1", "canary-ann"),
   result("canary-o2", "canary-ann"),
   result("canary-o3", "canary-bob"),
@@ -308,6 +312,14 @@ test("named rows leave on one page: a page of a part of them would tell which ro
   expect((await ask("safe", ofTypes)).status).toBe(403);
   const few = await json("safe", `?_type=Observation,Condition&patient=${ann},${bob}`);
   expect(few.status).toBe(200);
+});
+
+test("a death without a date shows: its extension stays back, and the element is masked", async () => {
+  const { body, text } = await json("safe", "Patient?gender=other");
+  expect(text).not.toContain("canary");
+  expect(body.entry[0].resource._deceasedDateTime.extension).toEqual([
+    { url: "http://hl7.org/fhir/StructureDefinition/data-absent-reason", valueCode: "masked" },
+  ]);
 });
 
 test("a withheld row answers as an absent row", async () => {

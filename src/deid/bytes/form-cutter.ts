@@ -258,6 +258,7 @@ export class FormCutter {
           this.#around = start;
           let isKept = member.mayRepeat ? this.#repeated(member, sign) : this.#member(member, sign);
           at = scanner.at;
+          if (!isKept && member.beside?.lost !== undefined) throw unusual; // a modifier is masked
           if (isKept && member.beside !== undefined) {
             const { ordinal: own } = member.beside;
             if (own >= 62) throw unusual;

@@ -258,10 +258,15 @@ function membersOf(
   ];
 }
 
-/** No extension leaves beside an element that never leaves. */
+/** No extension leaves beside an element that never leaves: the plain engine masks such a modifier. */
 const siblingOf = (name: string, beside: FormMember) =>
   beside.change === "out"
-    ? { name: `_${name}`, kind: "out" as const, beside: undefined, groups: 0 }
+    ? {
+        name: `_${name}`,
+        kind: beside.lost === undefined ? ("out" as const) : ("unusual" as const),
+        beside: undefined,
+        groups: 0,
+      }
     : { name: `_${name}`, kind: "sibling" as const, beside, groups: beside.groups };
 
 const memberText = (name: string, value: Json): DataView =>

@@ -411,6 +411,7 @@ export class ByteCutter {
                 output.runEnd = at;
               }
             }
+            if (!isKept && (flags & memberFlag.marked) !== 0) throw unusual;
             if (isKept && (flags & memberFlag.meta) !== 0) hasMeta = true;
             else if (isKept && (flags & memberFlag.tag) !== 0) hasTag = true;
             if ((flags & memberFlag.deceased) !== 0) deceased += 1;

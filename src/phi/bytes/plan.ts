@@ -123,6 +123,8 @@ export const memberFlag = {
   attachment: 4096,
   /** Its text may decide about the resource: see `ByteScanner.noteDeciding`. */
   decides: 8192,
+  /** A modifier before a form: see `ElementView`. The plain engine masks it. */
+  marked: 16_384,
 } as const;
 
 /** The fields of a required group: its bit, and its placeholder as a range of `Plan.names`. */
@@ -268,7 +270,7 @@ export class Plan {
       add(name, { ...draft(view.type, name, element), view: element });
       if (element.kind === "primitive")
         add(`_${name}`, {
-          kind: memberKind.sibling,
+          kind: element.isMarked ? memberKind.unusual : memberKind.sibling,
           flags:
             flag(element.repeats, memberFlag.repeats) |
             flag(follows(view.type, name, element), memberFlag.follows),
@@ -415,7 +417,7 @@ function draft(parent: string, name: string, element: ElementView): { kind: numb
     case "deceased":
       return { kind: memberKind.deceased, flags: memberFlag.deceased };
     case "object": {
-      const flags = flag(element.repeats, memberFlag.repeats);
+      const flags = flag(element.repeats, memberFlag.repeats) | flag(element.isMarked, memberFlag.marked);
       if (parent === "Patient.link" && name === "other") return { kind: memberKind.link, flags };
       return { kind: element.slices.length > 0 ? memberKind.sliced : memberKind.object, flags };
     }
@@ -482,7 +484,7 @@ function hiddenObject(type: string): ElementView {
     extensions: { all: false, urls: new Set() },
     required: [],
   };
-  return { kind: "object", type, repeats: false, others, slices: [], viewOf: () => others };
+  return { kind: "object", type, repeats: false, isMarked: false, others, slices: [], viewOf: () => others };
 }
 
 function sizeFor(members: number): number {

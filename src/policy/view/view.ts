@@ -21,15 +21,21 @@ export interface ObjectView {
 }
 
 export type ElementView =
-  | { readonly kind: "primitive"; readonly type: string; readonly repeats: boolean }
+  | ({ readonly kind: "primitive"; readonly type: string } & Occurrence)
   /** `deceasedDateTime`, if only its presence may be shown: as `deceasedBoolean: true`. */
   | { readonly kind: "deceased" }
-  | ({ readonly kind: "object"; readonly type: string; readonly repeats: boolean } & SlicedView)
+  | ({ readonly kind: "object"; readonly type: string } & Occurrence & SlicedView)
   /**
    * A whole nested resource (contained, Bundle.entry.resource, Parameters.parameter.resource): redacted by
    * the rules of its own type.
    */
   | { readonly kind: "resource"; readonly repeats: boolean };
+
+interface Occurrence {
+  readonly repeats: boolean;
+  /** A modifier before a form: a value of which no part is shown is masked, so that no modifier is lost in silence. */
+  readonly isMarked: boolean;
+}
 
 export interface SlicedView {
   /** The view of an item in no slice; `undefined`: the item is dropped. */
@@ -102,18 +108,20 @@ class Views {
         const view =
           shownForm === "deceased"
             ? ({ kind: "deceased" } as const)
-            : this.#element(form.type, element.repeats, shownForm);
+            : this.#element(form.type, element, shownForm);
         if (view !== undefined) views.set(form.name, view);
       }
     }
     return views;
   }
 
-  #element(type: string, repeats: boolean, shown: Shown): ElementView | undefined {
+  #element(type: string, { repeats, isModifier }: R4Element, shown: Shown): ElementView | undefined {
+    const isMarked = isModifier && this.#extensions.beforeForm === true;
     if (isNothing(shown) && shown.slices.length === 0) return undefined;
     if (type === "Resource") return { kind: "resource", repeats };
-    if (isPrimitive(type)) return shown.everything ? { kind: "primitive", type, repeats } : undefined;
-    return { kind: "object", type, repeats, ...this.#sliced(type, shown) };
+    if (isPrimitive(type))
+      return shown.everything ? { kind: "primitive", type, repeats, isMarked } : undefined;
+    return { kind: "object", type, repeats, isMarked, ...this.#sliced(type, shown) };
   }
 
   #sliced(type: string, shown: Shown): SlicedView {
