@@ -2,6 +2,7 @@ import { err, ok, type Result } from "#kernel/result";
 import { decimal } from "#ledger/tlog/checkpoint";
 import { parseLogName } from "./log-name.ts";
 import { ROOT_LOG } from "./root-log.ts";
+import { rangeText, readRange } from "./frame-copies.ts";
 import { parseTilePath, tilePath } from "#ledger/tlog/tile";
 
 /** A public object of a log. Its path below the ledger's base names it. */
@@ -10,6 +11,10 @@ export type Address = { readonly log: string } & (
   | { readonly kind: "tile"; readonly level: number; readonly index: number; readonly width: number }
   | { readonly kind: "entries"; readonly index: number; readonly width: number }
   | { readonly kind: "frame"; readonly number: number }
+  /** Frames `first` to `last` joined, as an object of the second copy has them. */
+  | { readonly kind: "frames"; readonly first: number; readonly last: number }
+  /** The list of these objects, from the one that has frame `number`. */
+  | { readonly kind: "copies"; readonly number: number }
   | { readonly kind: "proof"; readonly index: number }
 );
 
@@ -24,6 +29,7 @@ export function readAddress(path: string): Result<Address, AddressProblem> {
   if (parseLogName(log) === undefined && log !== ROOT_LOG) return err("no_such_address");
   if (kind === "checkpoint" && rest.length === 0) return ok({ log, kind });
   if (kind === "tile") return readTile(log, rest[0], rest.slice(1).join("/"));
+  if (kind === "frames") return readFrames(log, rest.join("/"));
   if (kind !== "frame" && kind !== "proof") return err("no_such_address");
   const number = decimal(rest.join("/"));
   if (number === undefined) return err("malformed_address");
@@ -42,9 +48,20 @@ export function addressPath(address: Address): string {
       return `${log}/tile/entries/${tilePath(address.index, address.width)}`;
     case "frame":
       return `${log}/frame/${address.number}`;
+    case "frames":
+      return `${log}/frames/${rangeText(address)}`;
+    case "copies":
+      return `${log}/frames/from/${address.number}`;
     case "proof":
       return `${log}/proof/${address.index}`;
   }
+}
+
+function readFrames(log: string, path: string): Result<Address, AddressProblem> {
+  const number = path.startsWith("from/") ? decimal(path.slice("from/".length)) : undefined;
+  if (number !== undefined) return ok({ log, kind: "copies", number });
+  const range = readRange(path);
+  return range === undefined ? err("malformed_address") : ok({ log, kind: "frames", ...range });
 }
 
 function readTile(log: string, level: string | undefined, path: string): Result<Address, AddressProblem> {

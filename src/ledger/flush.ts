@@ -1,3 +1,4 @@
+import { type FrameRange, rangeText } from "#ledger/frame-copies";
 import { fullTiles, TILE_WIDTH, tilePath } from "#ledger/tlog/tile";
 
 /** How far a log, or a copy of it, extends: the number of frames and the leaves in them. */
@@ -10,7 +11,7 @@ export interface LogExtent {
 export type CopiedObject =
   | { readonly kind: "entries"; readonly index: number }
   | { readonly kind: "tile"; readonly level: number; readonly index: number }
-  | { readonly kind: "frames"; readonly first: number; readonly last: number };
+  | ({ readonly kind: "frames" } & FrameRange);
 
 /** How well the second copy keeps up. */
 export type CopyHealth = "good" | "degraded" | "refusing";
@@ -68,7 +69,7 @@ export function objectKey(origin: string, object: CopiedObject): string {
     case "tile":
       return `${prefix}/tile/${object.level}/${tilePath(object.index, TILE_WIDTH)}`;
     case "frames":
-      return `${prefix}/frames/${object.first}-${object.last}`;
+      return `${prefix}/frames/${rangeText(object)}`;
   }
 }
 

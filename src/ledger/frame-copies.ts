@@ -1,8 +1,42 @@
 import { utf8 } from "#kernel/encoded";
 import { Cursor } from "#ledger/bytes/cursor";
-import { u32 } from "#ledger/bytes/bytes";
+import { fromUtf8, u32 } from "#ledger/bytes/bytes";
+import { decimal } from "#ledger/tlog/checkpoint";
 
 const magic = utf8("PXC1");
+
+/** The first and the last frame in an object of the second copy. */
+export interface FrameRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** The most lines of a list of these objects. */
+export const RANGES_A_LIST = 1000;
+
+/** `<a>-<b>`, as in the key of the object. */
+export const rangeText = ({ first, last }: FrameRange): string => `${first}-${last}`;
+
+/** Undefined for a text that `rangeText` does not write. */
+export function readRange(text: string): FrameRange | undefined {
+  const [from, to, ...more] = text.split("-");
+  const [first, last] = [decimal(from), decimal(to)];
+  const isRange = first !== undefined && last !== undefined && first <= last && more.length === 0;
+  return isRange ? { first, last } : undefined;
+}
+
+/** The list of objects at a public address: a line each. */
+export const rangesText = (ranges: readonly FrameRange[]): string =>
+  ranges.map((range) => `${rangeText(range)}\n`).join("");
+
+/** The ranges of a list; undefined for bytes that `rangesText` does not write. */
+export function readRanges(bytes: Uint8Array): FrameRange[] | undefined {
+  const lines = fromUtf8(bytes)?.split("\n") ?? [];
+  const ranges = lines.slice(0, -1).flatMap((line) => readRange(line) ?? []);
+  return lines.at(-1) === "" && ranges.length === lines.length - 1 && ranges.length <= RANGES_A_LIST
+    ? ranges
+    : undefined;
+}
 
 /** Joins frames into an object: "PXC1" | (u32 length, frame)*. Big-endian. */
 export function joinFrames(frames: readonly Uint8Array[]): Uint8Array {

@@ -17,7 +17,9 @@ export function isInLog(address: Address, { size, frames }: LogExtent): boolean 
     case "tile":
       return isTileAt(size, address.level, address.index, address.width);
     case "proof":
-      return false; // made on demand
+    case "frames":
+    case "copies":
+      return false; // a further form of objects that the copy has
   }
 }
 

@@ -165,6 +165,9 @@ test("addresses are read in a single spelling, and an invalid address is malform
     "tile/0/000",
     "tile/entries/000",
     "frame/0",
+    "frames/0-0",
+    "frames/12-340",
+    "frames/from/7",
     "proof/42",
   ]) {
     const read = readAddress(`/s0-2026h2/${path}`);
@@ -177,6 +180,13 @@ test("addresses are read in a single spelling, and an invalid address is malform
     "/s0-2026h2/frame/",
     "/s0-2026h2/frame/1/2",
     "/s0-2026h2/proof/1e3",
+    "/s0-2026h2/frames",
+    "/s0-2026h2/frames/7",
+    "/s0-2026h2/frames/2-1",
+    "/s0-2026h2/frames/01-2",
+    "/s0-2026h2/frames/1-2-3",
+    "/s0-2026h2/frames/from/",
+    "/s0-2026h2/frames/from/1/2",
   ]) {
     expect(readAddress(bad), bad).toEqual({ ok: false, error: "malformed_address" });
   }

@@ -2,6 +2,7 @@ import { runDurableObjectAlarm } from "cloudflare:test";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { instant } from "#kernel/clock";
 import { sha256 } from "#ledger/bytes/hash";
+import { splitFrames } from "#ledger/frame-copies";
 import { halfYearOf } from "#ledger/log-name";
 import { ROOT_LOG } from "#ledger/root-log";
 import { bucket, flush } from "./bucket.ts";
@@ -143,6 +144,34 @@ test("while the object cannot be asked, the objects in R2 are still served", asy
   expect((await seen(`/${log}/frame/1`))[0]).toBe(503);
 });
 
+test("joined frames are served as the bucket has them, without the object; the list of them ends where the copy ends", async () => {
+  const log = ownLog();
+  for (let i = 0; i < 3; i++) await fill(log, 3);
+  await flush(log);
+  await fill(log, 3);
+  await flush(log);
+  await fill(log, 3); // not copied
+  const shards = watched("LEDGER_SHARD");
+  expect(await (await get(`/${log}/frames/from/0`)).text()).toBe("0-2\n3-3\n");
+  expect(await (await get(`/${log}/frames/from/2`)).text()).toBe("0-2\n3-3\n");
+  expect(await (await get(`/${log}/frames/from/3`)).text()).toBe("3-3\n");
+  expect(await (await get(`/${log}/frames/from/4`)).text()).toBe("");
+  const asked = shards.length;
+  const answer = await get(`/${log}/frames/0-2`);
+  expect(answer.headers.get("cache-control")).toContain("immutable");
+  expect(answer.headers.get("access-control-allow-origin")).toBe("*");
+  const bytes = new Uint8Array(await answer.arrayBuffer());
+  expect(answer.headers.get("content-length")).toBe(String(bytes.length));
+  expect(splitFrames(bytes)?.map(digest)).toEqual(
+    (await Promise.all([0, 1, 2].map((n) => shard(log).frame(n)))).map(digest),
+  );
+  const head = await get(`/${log}/frames/0-2`, { method: "HEAD" });
+  expect([head.status, head.headers.get("content-length")]).toEqual([200, String(bytes.length)]);
+  for (const other of ["0-1", "1-2", "4-4", "0-3"])
+    expect((await seen(`/${log}/frames/${other}`))[0], other).toBe(404);
+  expect(shards.slice(asked).filter(({ method }) => method !== "frame")).toEqual([]);
+});
+
 test("a flood from one network is refused for a while, before any object or R2 is asked; a different network reads on", async () => {
   const keys: string[] = [];
   const calls = {
@@ -187,9 +216,17 @@ test("reads that only the object can answer have their own limit: objects in R2 
     "tile/0/001.p/4",
     "tile/entries/000",
     "tile/entries/001.p/9",
+    "frames/0-2",
   ])
     expect(await ask(path), path).toEqual([200, null]);
-  for (const path of ["frame/2", "frame/99", "tile/0/002.p/1", "tile/entries/002.p/1", "proof/513"])
+  for (const path of [
+    "frame/2",
+    "frame/99",
+    "frames/from/0",
+    "tile/0/002.p/1",
+    "tile/entries/002.p/1",
+    "proof/513",
+  ])
     expect(await ask(path), path).toEqual([429, "60"]);
 });
 

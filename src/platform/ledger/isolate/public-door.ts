@@ -13,7 +13,13 @@ import type { LedgerRoot } from "#platform/ledger/object/root/ledger-root";
 import type { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
 import { servedCheckScript } from "./check-script.gen.ts";
 import { OpenedLogs } from "./opened-logs.ts";
-import { type ObjectCache, PublicLog, PublicLogCache, TooManyReads } from "./public-log.ts";
+import {
+  type ObjectCache,
+  PublicLog,
+  PublicLogCache,
+  type ServedObject,
+  TooManyReads,
+} from "./public-log.ts";
 
 const forever = "public, max-age=31536000, immutable";
 // a partial tile never changes either, but soon no reader asks for it again
@@ -65,23 +71,25 @@ export class LedgerDoor {
     if (isKnown === null) return problem(503, "unavailable", { "retry-after": "1" });
     if (!isKnown) return problem(404, "no-such-address");
     const mayAskObject = () => isBelowFlood(this.#env.OBJECT_READS, "ledger object", caller);
-    const bytes = await this.#read(address.value, origin, mayAskObject).catch((fault: unknown) =>
+    const object = await this.#read(address.value, origin, mayAskObject).catch((fault: unknown) =>
       fault instanceof TooManyReads ? fault : null,
     );
-    if (bytes instanceof TooManyReads) return tooMany();
+    if (object instanceof TooManyReads) return tooMany();
     // The object's own log explains a null.
-    if (bytes === undefined || (bytes === null && (await this.#isDeleted(log))))
+    if (object === undefined || (object === null && (await this.#isDeleted(log))))
       return problem(404, "not-found");
-    if (bytes === null) return problem(503, "unavailable", { "retry-after": "1" });
-    const headers = { ...open, ...headersOf(address.value), "content-length": String(bytes.length) };
-    return new Response(request.method === "HEAD" ? null : bytes, { headers });
+    if (object === null) return problem(503, "unavailable", { "retry-after": "1" });
+    const headers = { ...open, ...headersOf(address.value), "content-length": String(object.length) };
+    if (request.method === "GET") return new Response(object.body, { headers });
+    if (object.body instanceof ReadableStream) await object.body.cancel();
+    return new Response(null, { headers });
   }
 
   #read(
     address: Address,
     origin: string,
     mayAskObject: () => Promise<boolean>,
-  ): Promise<Uint8Array | undefined> {
+  ): Promise<ServedObject | undefined> {
     const { log } = address;
     // a deleted log must not live on in the cache
     const mayBeDeleted = this.#clock() >= (retainedUntil(log) ?? Infinity);
@@ -152,6 +160,7 @@ function headersOf(address: Address): Record<string, string> {
   switch (address.kind) {
     case "checkpoint":
     case "proof":
+    case "copies":
       return { "content-type": "text/plain; charset=utf-8", "cache-control": fresh };
     case "tile":
     case "entries":
@@ -160,6 +169,7 @@ function headersOf(address: Address): Record<string, string> {
         "cache-control": address.width === TILE_WIDTH ? forever : partial,
       };
     case "frame":
+    case "frames":
       return { "content-type": "application/octet-stream", "cache-control": forever };
   }
 }

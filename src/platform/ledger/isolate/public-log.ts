@@ -5,7 +5,7 @@ import { utf8 } from "#kernel/encoded";
 import { concat, fromUtf8 } from "#ledger/bytes/bytes";
 import { type CopiedObject, objectKey } from "#ledger/flush";
 import { entry, splitEntries } from "#ledger/leaf/frame";
-import { frameOffsets } from "#ledger/frame-copies";
+import { frameOffsets, type FrameRange, RANGES_A_LIST, rangesText } from "#ledger/frame-copies";
 import { inclusionNote } from "#ledger/tlog/inclusion-note";
 import { HASH_BYTES, inclusionProof } from "#ledger/tlog/merkle";
 import { readNote } from "#ledger/tlog/signed-note";
@@ -19,13 +19,18 @@ import {
 } from "#ledger/tlog/tile";
 import { readTreeHead } from "#ledger/tlog/tree-head";
 import type { LedgerBucket } from "#platform/ledger/object/log/bucket";
-import type { FrameCopy } from "#platform/ledger/object/log/objects";
 import type { LedgerRoot } from "#platform/ledger/object/root/ledger-root";
 import type { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
 import { within } from "#platform/within";
 import { Newest } from "#kernel/memo";
 
-type ImmutableAddress = Exclude<Address, { readonly kind: "checkpoint" | "proof" }>;
+type ImmutableAddress = Extract<Address, { readonly kind: "tile" | "entries" | "frame" }>;
+
+/** An object as it is served. Joined frames are a stream: several of them would fill an isolate's memory. */
+export interface ServedObject {
+  readonly body: Uint8Array | ReadableStream<Uint8Array>;
+  readonly length: number;
+}
 
 /**
  * Objects that are in R2, by the path of their address. An object that is not yet in R2 is never cached: a
@@ -46,7 +51,7 @@ export class PublicLogCache {
   readonly checkpoints = new Newest<{ readonly note: Uint8Array; readonly askedAt: Instant }>(
     LOGS_REMEMBERED,
   );
-  readonly copies = new Newest<Newest<FrameCopy>>(LOGS_REMEMBERED);
+  readonly copies = new Newest<Newest<FrameRange>>(LOGS_REMEMBERED);
   readonly offsets = new Newest<Uint32Array>(OFFSETS_REMEMBERED);
 }
 
@@ -80,17 +85,32 @@ export class PublicLog {
     this.#parts = parts;
   }
 
-  async read(address: Address): Promise<Uint8Array | undefined> {
+  async read(address: Address): Promise<ServedObject | undefined> {
+    const { bucket, origin } = this.#parts;
+    if (address.kind === "frames") return bucket.stream(objectKey(origin, address));
+    const bytes = await this.#bytes(address);
+    return bytes && { body: bytes, length: bytes.length };
+  }
+
+  async #bytes(address: Exclude<Address, { readonly kind: "frames" }>): Promise<Uint8Array | undefined> {
     switch (address.kind) {
       case "checkpoint":
         return this.#checkpoint();
       case "proof":
         return this.#proof(address.index);
+      case "copies":
+        return this.#copies(address.number);
       case "tile":
       case "entries":
       case "frame":
         return this.#immutable(address);
     }
+  }
+
+  /** Only the log itself knows which frames an object of the second copy has. */
+  async #copies(number: number): Promise<Uint8Array> {
+    await this.#countRead();
+    return utf8(rangesText(await this.#parts.object.frameCopies(number, RANGES_A_LIST)));
   }
 
   /** Asked for once a second, so that no flood of readers reaches the object. */
@@ -190,12 +210,12 @@ export class PublicLog {
       : orUndefined(bucket.readPart(key, from, next - 4 - from));
   }
 
-  async #copyOf(number: number): Promise<FrameCopy | undefined> {
+  async #copyOf(number: number): Promise<FrameRange | undefined> {
     const { log, object, memory } = this.#parts;
-    const known = memory.copies.get(log) ?? new Newest<FrameCopy>(COPIES_REMEMBERED);
+    const known = memory.copies.get(log) ?? new Newest<FrameRange>(COPIES_REMEMBERED);
     for (const copy of known.values()) if (copy.first <= number && number <= copy.last) return copy;
     await this.#countRead();
-    const copy: FrameCopy | undefined = await object.frameCopy(number);
+    const [copy]: readonly FrameRange[] = await object.frameCopies(number, 1);
     if (copy !== undefined) memory.copies.set(log, known.set(String(copy.first), copy));
     return copy;
   }
@@ -203,7 +223,7 @@ export class PublicLog {
   async #offsetsOf(key: string): Promise<Uint32Array | undefined> {
     const { bucket, memory } = this.#parts;
     const object = await bucket.stream(key);
-    const offsets = object && (await frameOffsets(object));
+    const offsets = object && (await frameOffsets(object.body));
     if (offsets !== undefined) memory.offsets.set(key, offsets);
     return offsets;
   }

@@ -16,7 +16,8 @@ import { LedgerClosing } from "./closing.ts";
 import { type LedgerEnv, readLedgerConfig } from "#platform/ledger/config";
 import { LedgerDrain } from "#platform/ledger/object/accounting/drain";
 import { LedgerFlush } from "#platform/ledger/object/copy/flush";
-import { type FrameCopy, LedgerObjects } from "#platform/ledger/object/log/objects";
+import { LedgerObjects } from "#platform/ledger/object/log/objects";
+import type { FrameRange } from "#ledger/frame-copies";
 import { OwnCalls, type SealedCall } from "./own-calls.ts";
 import { LedgerReads } from "#platform/ledger/object/log/reads";
 import { LedgerRebuild } from "#platform/ledger/object/copy/rebuild";
@@ -349,12 +350,12 @@ export class LedgerShard extends DurableObject<ShardEnv> {
   }
 
   /**
-   * The object of the second copy in R2 that has a frame, for readers to fetch it there. Undefined until the
-   * frame is copied.
+   * The objects of the second copy in R2, from the one that has a frame, for readers to fetch them there: up to
+   * 1,000 in a call. Empty until the frame is copied.
    */
-  async frameCopy(number: number): Promise<FrameCopy | undefined> {
+  async frameCopies(number: number, limit: number): Promise<readonly FrameRange[]> {
     await this.#mayGoOn();
-    return this.#reads.frameCopy(number);
+    return this.#reads.frameCopies(number, limit);
   }
 
   /**

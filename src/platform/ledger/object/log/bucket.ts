@@ -52,8 +52,11 @@ export class LedgerBucket {
    * An object as a stream, for objects that are too long to have several in memory; undefined when the
    * bucket does not have the object.
    */
-  async stream(key: string): Promise<ReadableStream<Uint8Array> | undefined> {
-    return (await inTime(this.#bucket.get(key)))?.body;
+  async stream(
+    key: string,
+  ): Promise<{ readonly body: ReadableStream<Uint8Array>; readonly length: number } | undefined> {
+    const object = await inTime(this.#bucket.get(key));
+    return object === null ? undefined : { body: object.body, length: object.size };
   }
 
   /** The keys with a prefix, at most 1,000. */

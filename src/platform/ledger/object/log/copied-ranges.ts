@@ -1,3 +1,4 @@
+import type { FrameRange } from "#ledger/frame-copies";
 import { emptyExtent, type LogExtent } from "#ledger/flush";
 import { hasTable } from "#platform/ask-sql";
 
@@ -64,6 +65,14 @@ export class CopiedRanges {
   rangeOf(frame: number): CopiedRange | undefined {
     const [row] = this.#rows("WHERE first <= ? ORDER BY first DESC LIMIT 1", frame);
     return row !== undefined && row.last >= frame ? row : undefined;
+  }
+
+  /** The first and the last frame of each object from frame `first` on, in order. */
+  rangesFrom(first: number, limit: number): FrameRange[] {
+    return this.#rows("WHERE first >= ? ORDER BY first LIMIT ?", first, limit).map(({ first, last }) => ({
+      first,
+      last,
+    }));
   }
 
   /** The oldest objects whose frames still have rows here. */

@@ -3,7 +3,7 @@ import { concat } from "#ledger/bytes/bytes";
 import type { Checkpoint } from "#ledger/tlog/checkpoint";
 import { type Head, hasInPast } from "#ledger/commit";
 import { type CopiedObject, objectKey } from "#ledger/flush";
-import { splitFrames } from "#ledger/frame-copies";
+import { type FrameRange, splitFrames } from "#ledger/frame-copies";
 import { entry, frameHash, parseFrame, splitEntries } from "#ledger/leaf/frame";
 import type { HashAt } from "#ledger/tlog/merkle";
 import { fullTiles, fullTilesAbout, hashAtTiles, splitHashes, TILE_WIDTH } from "#ledger/tlog/tile";
@@ -18,12 +18,6 @@ const OBJECTS_HELD = 2;
 // Anyone may ask for many at once, up to 16 MiB each, and the Durable Object that takes the records has 128
 // MiB.
 const FETCHES_AT_ONCE = 3;
-
-/** The first and the last frame in one object of the second copy. */
-export interface FrameCopy {
-  readonly first: number;
-  readonly last: number;
-}
 
 /**
  * The objects of a log, from its rows or from the second copy, which has all objects whose rows were
@@ -49,10 +43,10 @@ export class LedgerObjects {
     return this.#store.frame(number)?.body ?? (await this.#copiedFrame(number));
   }
 
-  /** The object of the second copy that has a frame; undefined while no object has it. */
-  frameCopy(number: number): FrameCopy | undefined {
-    const range = this.#store.copied.rangeOf(number);
-    return range && { first: range.first, last: range.last };
+  /** The objects of the second copy from the one that has a frame, in order; empty while no object has it. */
+  frameCopies(number: number, limit: number): readonly FrameRange[] {
+    const { copied } = this.#store;
+    return copied.rangesFrom(copied.rangeOf(number)?.first ?? number, limit);
   }
 
   /** A bundle's first `width` entries; undefined when the log is shorter. */

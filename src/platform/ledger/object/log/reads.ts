@@ -3,11 +3,12 @@ import { instant } from "#kernel/clock";
 import { utf8 } from "#kernel/encoded";
 import { concat } from "#ledger/bytes/bytes";
 import type { Head } from "#ledger/commit";
+import { type FrameRange, RANGES_A_LIST } from "#ledger/frame-copies";
 import { splitEntries } from "#ledger/leaf/frame";
 import { inclusionNote } from "#ledger/tlog/inclusion-note";
 import { type HashAt, inclusionProof } from "#ledger/tlog/merkle";
 import { TILE_WIDTH } from "#ledger/tlog/tile";
-import type { FrameCopy, LedgerObjects } from "./objects.ts";
+import type { LedgerObjects } from "./objects.ts";
 import type { CheckpointSigner } from "./signer.ts";
 
 /**
@@ -59,8 +60,9 @@ export class LedgerReads {
     return isIndex(number) ? this.#objects.frame(number) : undefined;
   }
 
-  frameCopy(number: number): FrameCopy | undefined {
-    return isIndex(number) ? this.#objects.frameCopy(number) : undefined;
+  frameCopies(number: number, limit: number): readonly FrameRange[] {
+    const isCall = isIndex(number) && isIndex(limit) && limit <= RANGES_A_LIST;
+    return isCall ? this.#objects.frameCopies(number, limit) : [];
   }
 
   async proof(index: number): Promise<Uint8Array | undefined> {

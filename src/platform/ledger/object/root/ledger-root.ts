@@ -16,7 +16,8 @@ import { type LedgerConfig, type LedgerEnv, readLedgerConfig, signerOf } from "#
 import { LedgerJurisdiction } from "./jurisdiction.ts";
 import { keptLayoutText } from "./kept-layout.ts";
 import { LedgerFlush } from "#platform/ledger/object/copy/flush";
-import { type FrameCopy, LedgerObjects } from "#platform/ledger/object/log/objects";
+import { LedgerObjects } from "#platform/ledger/object/log/objects";
+import type { FrameRange } from "#ledger/frame-copies";
 import { LedgerReads } from "#platform/ledger/object/log/reads";
 import { RootPublisher } from "./publisher.ts";
 import { readWitnesses } from "./config.ts";
@@ -232,12 +233,12 @@ export class LedgerRoot extends DurableObject<RootEnv> {
   }
 
   /**
-   * The object of the second copy in R2 that has a frame, for readers to fetch it there. Undefined until the
-   * frame is copied.
+   * The objects of the second copy in R2, from the one that has a frame, for readers to fetch them there: up to
+   * 1,000 in a call. Empty until the frame is copied.
    */
-  async frameCopy(number: number): Promise<FrameCopy | undefined> {
+  async frameCopies(number: number, limit: number): Promise<readonly FrameRange[]> {
     await this.#mayGoOn();
-    return this.#reads.frameCopy(number);
+    return this.#reads.frameCopies(number, limit);
   }
 
   /**
