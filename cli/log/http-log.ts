@@ -1,29 +1,43 @@
 import { setTimeout } from "node:timers/promises";
-import { FRAME_BYTES_MAX } from "#ledger/leaf/frame";
+import { OBJECT_BYTES_MAX } from "#ledger/frame-copies";
 import type { LogReader } from "#ledger/ports";
+import { readAhead } from "#auditing/read-ahead";
 import { countRead } from "../progress.ts";
-import { tilePath } from "#ledger/tlog/tile";
 
 const PATIENCE_MS = 30_000;
 const WAIT_SECONDS_MAX = 120;
 const WAITS_MAX = 20; // after that, another client in this network reads all the time
+/** The waits before an object is asked for again, after a connection broke or the ledger answered 503. */
+const AGAIN_MS = [250, 1_000, 4_000, 10_000];
 
 /** A log that its ledger does not serve now. The ledger itself answers. */
 export class LogNotServed extends Error {}
 
+/** A connection that failed or broke. */
+class ConnectionLost extends Error {}
+
 /**
- * One log of a ledger over HTTP. An absent object is undefined; every other failure throws and names the
- * address.
+ * One log of a ledger over HTTP, read ahead. An absent object is undefined; every other failure throws and names
+ * the address. A connection that breaks is made again. The checkpoint is asked for once: its reader finds out
+ * soon that the ledger is down.
  */
 export function httpLog(base: string, log: string): LogReader {
   const root = `${base.replace(/\/+$/, "")}/${log}`;
-  const object = (path: string): Promise<Uint8Array | undefined> => read(`${root}/${path}`);
-  return {
-    checkpoint: () => object("checkpoint"),
-    tile: (level, index, width) => object(`tile/${level}/${tilePath(index, width)}`),
-    entries: (index, width) => object(`tile/entries/${tilePath(index, width)}`),
-    frame: (number) => object(`frame/${number}`),
-  };
+  return readAhead((path) =>
+    path === "checkpoint" ? read(`${root}/${path}`) : readAgain(`${root}/${path}`),
+  );
+}
+
+async function readAgain(url: string): Promise<Uint8Array | undefined> {
+  for (const milliseconds of AGAIN_MS) {
+    try {
+      return await read(url);
+    } catch (fault) {
+      if (!(fault instanceof ConnectionLost || fault instanceof LogNotServed)) throw fault;
+      await setTimeout(milliseconds);
+    }
+  }
+  return read(url);
 }
 
 /**
@@ -34,7 +48,7 @@ async function patiently(url: string): Promise<Response> {
   for (let waits = 0; ; waits++) {
     const response = await fetch(url, { redirect: "error", signal: AbortSignal.timeout(PATIENCE_MS) }).catch(
       (fault: unknown) => {
-        throw new Error(`${url} cannot be reached: check that the ledger runs and its address`, {
+        throw new ConnectionLost(`${url} cannot be reached: check that the ledger runs and its address`, {
           cause: fault,
         });
       },
@@ -60,13 +74,23 @@ async function read(url: string): Promise<Uint8Array | undefined> {
   }
   if (response.status === 503) throw new LogNotServed(`${url} answered 503`);
   if (!response.ok || response.body === null) throw new Error(`${url} answered ${response.status}`);
+  const bytes = await bodyOf(response.body, url);
+  countRead();
+  return bytes;
+}
+
+async function bodyOf(body: ReadableStream<Uint8Array>, url: string): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   let length = 0;
-  for await (const part of response.body) {
-    length += part.length; // no object that a log serves is longer than the longest frame
-    if (length > FRAME_BYTES_MAX) throw new Error(`${url} answered more than ${FRAME_BYTES_MAX} bytes`);
-    parts.push(part);
+  try {
+    for await (const part of body) {
+      length += part.length;
+      if (length > OBJECT_BYTES_MAX) break;
+      parts.push(part);
+    }
+  } catch (fault) {
+    throw new ConnectionLost(`${url} broke off`, { cause: fault });
   }
-  countRead();
+  if (length > OBJECT_BYTES_MAX) throw new Error(`${url} answered more than ${OBJECT_BYTES_MAX} bytes`);
   return new Uint8Array(Buffer.concat(parts));
 }

@@ -1,6 +1,7 @@
 import { utf8 } from "#kernel/encoded";
 import { Cursor } from "#ledger/bytes/cursor";
 import { fromUtf8, u32 } from "#ledger/bytes/bytes";
+import { FRAME_BYTES_MAX } from "#ledger/leaf/frame";
 import { decimal } from "#ledger/tlog/checkpoint";
 
 const magic = utf8("PXC1");
@@ -10,6 +11,9 @@ export interface FrameRange {
   readonly first: number;
   readonly last: number;
 }
+
+/** The longest object that a log serves: joined frames of which one is as long as the format allows. */
+export const OBJECT_BYTES_MAX = FRAME_BYTES_MAX + 8;
 
 /** The most lines of a list of these objects. */
 export const RANGES_A_LIST = 1000;

@@ -131,7 +131,7 @@ export function signed(text: string, name = origin): Uint8Array {
   );
 }
 
-const verifierOf = (name: string): Verifier => ({
+export const verifierOf = (name: string): Verifier => ({
   name,
   id: keyId(name, config.checkpointPublicKey),
   publicKey: config.checkpointPublicKey,
@@ -160,7 +160,7 @@ function objectsOf(
   return objects;
 }
 
-function openLeaf(of: string): Uint8Array {
+export function openLeaf(of: string): Uint8Array {
   const body = encodeShardOpen({ origin: of, halfYear: "2026h2", auditors: ["a", "b"] });
   return encodeLeaf({ kind: leafKinds.shardOpen, keyEpoch: 0, counter: 0, linesRoot: random32(), body });
 }
