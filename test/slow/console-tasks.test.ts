@@ -159,7 +159,7 @@ describe.skipIf(!hasChromium)("the operators' tasks in Chromium", () => {
     for (const changed of [
       /\/s\d+-[^/]+\/tile\/0\//u,
       /\/s\d+-[^/]+\/tile\/entries\//u,
-      /\/root\/frame\/1$/u,
+      /\/root\/frames?\/(?:1|\d+-\d+)$/u,
       /\/root\/checkpoint$/u,
     ]) {
       await page.route(changed, async (route) => {
