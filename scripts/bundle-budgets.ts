@@ -10,7 +10,7 @@ export interface Budget {
 /** The budgets: up to 20 % above the present sizes. A shared machine measures a start up to ten times too long. */
 export const budgets: Readonly<Record<string, Budget>> = {
   gateway: { config: "wrangler.toml", kibibytes: 280, startMilliseconds: 700 },
-  control: { config: "workers/control/wrangler.toml", kibibytes: 210, startMilliseconds: 700 },
+  control: { config: "workers/control/wrangler.toml", kibibytes: 220, startMilliseconds: 700 },
   ledger: { config: "workers/ledger/wrangler.toml", kibibytes: 115, startMilliseconds: 700 },
   jobs: { config: "workers/jobs/wrangler.toml", kibibytes: 80, startMilliseconds: 700 },
   ops: { config: "workers/ops/wrangler.toml", kibibytes: 510, startMilliseconds: 700 },
