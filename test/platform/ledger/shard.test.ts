@@ -44,7 +44,7 @@ test("the shard's calls are exactly append, status, readers of public data, and 
     "constructor",
     "entries",
     "frame",
-    "frameCopy",
+    "frameCopies",
     "leaves",
     "ownCall",
     "proof",
