@@ -400,7 +400,10 @@ export class ByteCutter {
                   repeats.noteNaming(index, valueAt, at, scanner.depth, result, mentions, named, room);
                 }
               }
-              if (!isKept) output.goBack(written, runStart, runEnd);
+              if (!isKept) {
+                if ((flags & memberFlag.marked) !== 0) throw unusual;
+                output.goBack(written, runStart, runEnd);
+              }
             } else {
               at = repeated;
               repeats.replay(index, mentions);
@@ -411,7 +414,6 @@ export class ByteCutter {
                 output.runEnd = at;
               }
             }
-            if (!isKept && (flags & memberFlag.marked) !== 0) throw unusual;
             if (isKept && (flags & memberFlag.meta) !== 0) hasMeta = true;
             else if (isKept && (flags & memberFlag.tag) !== 0) hasTag = true;
             if ((flags & memberFlag.deceased) !== 0) deceased += 1;
