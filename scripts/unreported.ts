@@ -1,5 +1,5 @@
 // A reporter of vitest: what its JSON report leaves out. That is the time to load a file and its hooks, and errors
-// outside of tests, for example a promise that was rejected after its test had ended.
+// outside of tests: a promise that was rejected after its test had ended, or a file whose hook failed.
 import { writeFileSync } from "node:fs";
 import { relative } from "node:path";
 import type { Reporter, SerializedError, TestModule } from "vitest/node";
@@ -17,7 +17,11 @@ export default class UnreportedReporter implements Reporter {
         milliseconds: collectDuration + setupDuration + duration,
       };
     });
-    const errors = unhandled.map(
+    const ofFiles = modules.flatMap((module) => [
+      ...module.errors(),
+      ...[...module.children.allSuites()].flatMap((suite) => suite.errors()),
+    ]);
+    const errors = [...unhandled, ...ofFiles].map(
       ({ name, message, stack }) => `${name}: ${message}\n${stack ?? "without a stack"}`,
     );
     const unreported: UnreportedByVitest = { times, errors };
