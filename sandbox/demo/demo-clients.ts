@@ -12,7 +12,7 @@ export interface DemoClient {
   /** It signs each request (RFC 9421) with the key of its assertions, and each answer to it is signed. */
   readonly signed?: true;
   readonly purpose: string;
-  /** File in `policies/`, or `emergency`: `treat` for an emergency. */
+  /** File in `policies/`, or `emergency-room`: `treat` for an emergency. */
   readonly policy: string;
   /** The sign-in that an emergency demands, and its longest time (docs/break-glass.md). */
   readonly breakGlass?: { readonly acr: readonly string[]; readonly maxSeconds: number };
@@ -97,12 +97,12 @@ export const demoClients: readonly DemoClient[] = [
   },
   {
     ...common,
-    id: "emergency",
+    id: "emergency-room",
     kind: "telehealth",
-    subject: "O=Lantern Telehealth, CN=emergency",
+    subject: "O=Lantern Telehealth, CN=emergency-room",
     auth: "external",
     purpose: "ETREAT",
-    policy: "emergency",
+    policy: "emergency-room",
     breakGlass: { acr: [assurance.twoFactors.acr], maxSeconds: 60 },
     describe:
       "a physician who breaks the glass for a minute: each request states the emergency (docs/break-glass.md)",

@@ -134,7 +134,7 @@ function registryOf(equipped: readonly Equipped[], { origin, issuer }: DemoSetti
 }
 
 function policyBody(name: string): unknown {
-  if (name === "emergency") return { ...(policyBody("treat") as object), name, purposes: ["ETREAT"] };
+  if (name === "emergency-room") return { ...(policyBody("treat") as object), name, purposes: ["ETREAT"] };
   return JSON.parse(readFileSync(join(import.meta.dirname, "../..", "policies", `${name}.json`), "utf8"));
 }
 

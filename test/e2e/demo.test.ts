@@ -84,12 +84,12 @@ describe("every client of the demonstration gets a token its own way and its own
     await expect(phylax.token("patient-web")).rejects.toThrow("docs/sign-in.md");
   });
 
-  test("emergency reads a patient with a justification, which opens a review on record with the person", async ({
+  test("emergency-room reads a patient with a justification, which opens a review on record with the person", async ({
     expect,
   }) => {
-    expect((await phylax.ask("emergency", "Patient/amara-okafor")).status, "no reason").toBe(400);
+    expect((await phylax.ask("emergency-room", "Patient/amara-okafor")).status, "no reason").toBe(400);
     const headers = { "phylax-justification": "unconscious after a fall" };
-    const reply = await phylax.ask("emergency", "Patient/amara-okafor", { headers });
+    const reply = await phylax.ask("emergency-room", "Patient/amara-okafor", { headers });
     expect(reply.status, reply.text).toBe(200);
     const events = (await openLedger(phylax.dev)).map(({ event }) => event);
     expect(events.find(({ id }) => id === reply.headers["x-request-id"])?.emergency).toMatchObject({
