@@ -150,8 +150,9 @@ export async function startDoor(options: DoorOptions = {}): Promise<Door> {
   const hosts = options.hosts ?? {
     gateway: `door-${number}.phylax.example`,
     ops: `ops-${number}.phylax.example`,
-    origin: `127.0.0.1:${100 + number}`,
-    ledger: `127.0.0.1:${500 + number}`,
+    // Ports that no test's ledger reaches as a place: a receipt `l-2:101` would read as an address with port 101.
+    origin: `127.0.0.1:${40_100 + number}`,
+    ledger: `127.0.0.1:${40_500 + number}`,
   };
   const gateway = `https://${hosts.gateway}`;
   const closers: (() => unknown)[] = [];
