@@ -2,9 +2,27 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { send } from "../../cli/connection/mutual-tls.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 
+/** Claims that are awaited before an attempt may act: requests are together, however late one of them arrives. */
+let awaited = { claims: 0, all: () => {} };
+let allClaimed = Promise.resolve();
+function together(claims: number): number {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  allClaimed = promise;
+  awaited = { claims, all: resolve };
+  return claims;
+}
+
 let phylax: Door;
 beforeAll(async () => {
-  phylax = await startDoor();
+  phylax = await startDoor({
+    remote: async (part, act, method) => {
+      if (part !== "keys") return act();
+      if (method === "sending") await allClaimed;
+      const answer = await act();
+      if (method === "claim" && --awaited.claims === 0) awaited.all();
+      return answer;
+    },
+  });
 }, 60_000);
 afterAll(() => phylax.close());
 
@@ -57,7 +75,7 @@ test.for([
   "of requests to $path that come together under an idempotency key a single request acts, and each of the others is 409",
   async ({ path, interaction, document }) => {
     const key = `together ${path}`;
-    const answers = await Promise.all(Array.from({ length: 6 }, () => post(path, key, document)));
+    const answers = await Promise.all(Array.from({ length: together(6) }, () => post(path, key, document)));
     const acted = answers.filter(({ status }) => status === 200);
     const waits = answers.filter(({ status }) => status === 409);
     expect([acted.length, waits.length], JSON.stringify(answers)).toEqual([1, 5]);

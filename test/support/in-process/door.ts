@@ -475,7 +475,7 @@ async function startWorkers(
     ACCOUNTING_HOLDERS: service(ledger.AccountingHolders, () => ledgerEnv),
     ACCOUNTING_HOLDS: service(ledger.AccountingHolds, () => ledgerEnv),
     LEDGER_RECOVERY: service(ledger.LedgerRecovery, () => ledgerEnv),
-    KEYED_REQUESTS: keyedRequests,
+    KEYED_REQUESTS: remoteNamespace(keyedRequests, "keys", remote),
     LEDGER_SHARD: shardObjects,
   };
   const desk = service(control.RegistryDesk, () => controlEnv) as Pick<control.RegistryDesk, "apply">;
