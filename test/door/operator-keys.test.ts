@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { send } from "../../cli/connection/mutual-tls.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 
-/** Claims that are awaited before an attempt may act: requests are together, however late one of them arrives. */
+/** An attempt acts after so many claims: the requests of a test come together, also if the last request is late. */
 let awaited = { claims: 0, all: () => {} };
 let allClaimed = Promise.resolve();
 function together(claims: number): number {
