@@ -58,6 +58,8 @@ export type LogEvent =
     }
   | { readonly event: "ledger_free_failed"; readonly origin: string }
   | { readonly event: "ledger_seal_failed"; readonly log: string }
+  /** The numbers of a log did not reach the traffic book: the next alarm tries again. */
+  | { readonly event: "traffic_hand_over_failed"; readonly log: string }
   | { readonly event: "ledger_root_unreachable"; readonly origin: string }
   | { readonly event: "ledger_root_refused"; readonly origin: string; readonly why: string }
   | {

@@ -24,6 +24,7 @@ import type { AccountingIntake } from "#platform/ledger/object/accounting/accoun
 import type { AccountingShelf } from "#platform/ledger/object/accounting/accounting-shelf";
 import type { LedgerRoot } from "#platform/ledger/object/root/ledger-root";
 import type { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
+import type { TrafficBook } from "#platform/ledger/object/traffic/traffic-book";
 import type { Lane } from "../../support/lane.ts";
 
 // The bindings of vitest.config.ts for the worker under test.
@@ -32,6 +33,7 @@ export const ledger = env as unknown as LedgerEnv & {
   readonly LEDGER_ROOT: DurableObjectNamespace<LedgerRoot>;
   readonly ACCOUNTING_SHELF: DurableObjectNamespace<AccountingShelf>;
   readonly ACCOUNTING_INTAKE: DurableObjectNamespace<AccountingIntake>;
+  readonly TRAFFIC_BOOK: DurableObjectNamespace<TrafficBook>;
   readonly LEDGER_BUCKET: R2Bucket;
   readonly AUDITOR_PRIVATE_KEYS: readonly JWK[];
   readonly LANE: Lane;

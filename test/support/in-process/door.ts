@@ -380,6 +380,7 @@ async function startWorkers(
     LEDGER_ROOT: namespace(ledger.LedgerRoot, () => ledgerEnv),
     ACCOUNTING_SHELF: namespace(ledger.AccountingShelf, () => ledgerEnv),
     ACCOUNTING_INTAKE: namespace(ledger.AccountingIntake, () => ledgerEnv),
+    TRAFFIC_BOOK: namespace(ledger.TrafficBook, () => ledgerEnv),
     LEDGER_BUCKET: remoteStub(new MemoryBucket(), "bucket", remote),
     ...rateLimitsOf("workers/ledger/wrangler.toml"),
   };
@@ -475,6 +476,7 @@ async function startWorkers(
     ACCOUNTING_HOLDERS: service(ledger.AccountingHolders, () => ledgerEnv),
     ACCOUNTING_HOLDS: service(ledger.AccountingHolds, () => ledgerEnv),
     LEDGER_RECOVERY: service(ledger.LedgerRecovery, () => ledgerEnv),
+    LEDGER_HEALTH: service(ledger.LedgerHealth, () => ledgerEnv),
     KEYED_REQUESTS: remoteNamespace(keyedRequests, "keys", remote),
     LEDGER_SHARD: shardObjects,
   };

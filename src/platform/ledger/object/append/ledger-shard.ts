@@ -34,6 +34,8 @@ import {
 } from "#platform/ledger/append-text";
 import { CheckpointSigner } from "#platform/ledger/object/log/signer";
 import { LedgerStore } from "#platform/ledger/object/log/store";
+import { TRAFFIC_BOOK, type TrafficBook } from "#platform/ledger/object/traffic/traffic-book";
+import { TrafficRows } from "#platform/ledger/object/traffic/traffic-rows";
 import { restore } from "#platform/ledger/object/log/stored-log";
 import type { UsedProof } from "./used-proofs.ts";
 import { LedgerWriter } from "./writer.ts";
@@ -63,6 +65,7 @@ type ShardEnv = LedgerEnv & {
   readonly LEDGER_ROOT: DurableObjectNamespace<LedgerRoot>;
   readonly ACCOUNTING_SHELF: DurableObjectNamespace<AccountingShelf>;
   readonly ACCOUNTING_INTAKE: DurableObjectNamespace<AccountingIntake>;
+  readonly TRAFFIC_BOOK: DurableObjectNamespace<TrafficBook>;
 };
 
 const LEAVES_A_CALL = 64; // of up to 64 KiB each
@@ -84,6 +87,7 @@ export class LedgerShard extends DurableObject<ShardEnv> {
   readonly #flush: LedgerFlush;
   readonly #root: LedgerRootLink;
   readonly #drain: LedgerDrain;
+  readonly #traffic: TrafficRows;
   readonly #closing: LedgerClosing;
   readonly #store: LedgerStore;
   readonly #configured: () => Promise<void> | undefined;
@@ -107,7 +111,9 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     const store = new LedgerStore(ctx.storage.sql);
     const restored = restoredOrRefused(store, `${config.name}/${this.#log}`);
     const head = () => this.#writer.head;
-    this.#writer = new LedgerWriter(ctx, config, store, this.#log, restored, {
+    const book = regionlessStubs(env.TRAFFIC_BOOK, config);
+    this.#traffic = new TrafficRows(ctx.storage.sql, this.#log, () => book(TRAFFIC_BOOK));
+    this.#writer = new LedgerWriter(ctx, config, store, this.#log, restored, this.#traffic, {
       committed: (now, lineBytes) => {
         this.#flush.committed(now);
         if (this.#drain.committed(lineBytes)) this.#flush.hurry();
@@ -389,7 +395,8 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     await this.#flush.run();
     // Also before the root log was asked: settling asks it.
     const rooted = this.#flush.stopped !== undefined || (await this.#root.settle(instant(Date.now())));
-    if (!closed || !rooted) this.#flush.wake(); // the next alarm tries again
+    const counted = await this.#traffic.handOver();
+    if (!closed || !rooted || !counted) this.#flush.wake(); // the next alarm tries again
   }
 
   get #stopped(): string | undefined {

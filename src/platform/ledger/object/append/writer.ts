@@ -16,6 +16,7 @@ import type { LedgerStore } from "#platform/ledger/object/log/store";
 import { LedgerTally } from "./tally.ts";
 import type { Restored } from "#platform/ledger/object/log/stored-log";
 import { RecordedConfigurations } from "./recorded-configurations.ts";
+import type { TrafficRows } from "#platform/ledger/object/traffic/traffic-rows";
 
 interface Waiting extends Sealable {
   readonly leafBytes: number;
@@ -50,6 +51,7 @@ export class LedgerWriter {
   readonly #store: LedgerStore;
   readonly #log: string;
   readonly #listener: WriterListener;
+  readonly #traffic: TrafficRows;
   readonly #recent = new RecentAppends();
   #proofs: UsedProofs;
   readonly #configurations: RecordedConfigurations;
@@ -74,6 +76,7 @@ export class LedgerWriter {
     store: LedgerStore,
     log: string,
     restored: Restored,
+    traffic: TrafficRows,
     listener: WriterListener,
   ) {
     this.#ctx = ctx;
@@ -82,6 +85,7 @@ export class LedgerWriter {
     this.#log = log;
     this.#openTimes = openTimes(log, config.shards);
     this.#listener = listener;
+    this.#traffic = traffic;
     this.#tally = new LedgerTally(ctx.storage, store, config.subjectKeys[0]);
     this.#proofs = new UsedProofs(ctx.storage.sql, instant(Date.now()));
     this.#configurations = new RecordedConfigurations(ctx.storage.sql, log);
@@ -357,11 +361,17 @@ export class LedgerWriter {
         }),
         now,
       );
+      this.#traffic.insert(
+        done.number,
+        done.seconds,
+        [...drafts, ...(tally === undefined ? [] : [tally])].map((draft) => draft.traffic),
+      );
       if (tally !== undefined) this.#store.clearTally();
     });
     // No wait for the disk here: it would cost a turn of the event loop. The output gate waits.
     this.#isUnconfirmed = true;
     this.#store.created();
+    this.#traffic.created();
     this.#head = done.head;
     this.#keyEpoch = epoch.number;
     this.#definitions.wrote(defined.flat(), epoch.number);
