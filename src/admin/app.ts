@@ -11,6 +11,7 @@ import { administer, type Submission, type Verb } from "./administer.ts";
 import { json, problem } from "./answer.ts";
 import { openApiDocument } from "./openapi.ts";
 import { openApiPage } from "./openapi-page.ts";
+import { metricsVerb } from "./metrics.ts";
 import { listOperatorsVerb, removeOperatorVerb, suspendOperatorVerb } from "./operators.ts";
 import {
   applyRegistryVerb,
@@ -143,6 +144,7 @@ export const adminVerbs = (ports: AdminPorts): readonly Verb[] => [
   liftVerb(ports.registry, ports.approvals),
   suspendAccountingVerb(ports.accountings),
   restoreLedgerVerb(ports.restores),
+  metricsVerb(ports.traffic),
   listReviewsVerb(ports.reviews),
   closeReviewVerb(ports.reviews),
   listCasesVerb(ports.cases),
@@ -186,6 +188,7 @@ function submissionOf(
     idempotencyKey: headers.get("idempotency-key"),
     ifMatch: headers.get("if-match"),
     ifNoneMatch: headers.get("if-none-match"),
+    accept: headers.get("accept"),
     body,
   };
 }

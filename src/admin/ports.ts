@@ -1,3 +1,4 @@
+import type { Traffic } from "#audit/traffic/instruments";
 import type { CaseProblem } from "#registry/case-document";
 import type { Holder, HoldersRequest } from "#audit/accounting/holders";
 import type { ProofSink } from "#audit/ports";
@@ -184,6 +185,8 @@ export interface AdminPorts {
   readonly approvals: Approvals;
   readonly accountings: AccountingHolds;
   readonly restores: LedgerRestore;
+  /** The totals of the traffic book. Throws when it does not answer. */
+  readonly traffic: () => Promise<Traffic>;
   readonly requestKeys: RequestKeys;
   readonly reviews: ReviewTasks;
   readonly cases: CaseTasks;

@@ -20,6 +20,7 @@ export const nobodySignsIn = {
   newId: () => "0123456789abcdef0123456789abcdef",
   dependencies: async () => ({}),
   halfYear: async () => undefined,
+  traffic: async () => new Map<string, number>(),
   onFault: () => {},
   denials: () => Promise.resolve(new Set<string>()),
   signIns: { verify: () => Promise.resolve(err({ reason: "issuer_unknown" })) },

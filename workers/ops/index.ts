@@ -118,6 +118,7 @@ function open(env: OpsEnv): Hono {
     },
     dataSets: { end: (dataSet) => desks.dataSets.end(dataSet) },
     accountings: { hold: (document) => desks.holds.hold(document) },
+    traffic: () => inTime("desk", async () => await env.LEDGER_HEALTH.traffic()),
     restores: { restore: (log) => desks.recovery.restore(log) },
     ledger,
     configured: configurationRecord(described, ledger, { clock, newId }),

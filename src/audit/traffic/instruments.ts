@@ -35,7 +35,7 @@ export type Series = string;
 /** Numbers by series. */
 export type Traffic = ReadonlyMap<Series, number>;
 
-const isInstrument = (name: string): name is InstrumentName => Object.hasOwn(instruments, name);
+export const isInstrument = (name: string): name is InstrumentName => Object.hasOwn(instruments, name);
 
 /** A value that is no name of ours has this label, and so have series beyond a limit. */
 export const otherLabel = "other";
