@@ -1,0 +1,56 @@
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { send } from "../../cli/connection/mutual-tls.ts";
+import type { AuditEvent } from "#audit/event";
+import { addTraffic, trafficOf } from "#audit/traffic/count";
+import { metricsText } from "#audit/traffic/exposition";
+import { startDoor, type Door } from "../support/in-process/door.ts";
+
+let phylax: Door;
+beforeAll(async () => {
+  // the test rings the alarms
+  phylax = await startDoor({ alarms: "asked" });
+}, 60_000);
+afterAll(() => phylax.close());
+
+const scrape = async () => {
+  const { dev } = phylax;
+  return phylax.within(() => send(dev, dev.operators[0], `${dev.ops}/metrics`, {}));
+};
+
+/** The metrics that an auditor makes of the opened records; a record that was split counts once. */
+async function audited(): Promise<string> {
+  const events = new Map<string, AuditEvent>();
+  for (const { event } of await phylax.records()) events.set(`${event.id} ${event.step ?? 0}`, event);
+  const sum = new Map<string, number>();
+  for (const event of events.values()) addTraffic(sum, trafficOf([event]));
+  return metricsText(sum, "prometheus");
+}
+
+test("the metrics of reads, searches and refusals are the auditor's count, and show no patient", async () => {
+  const canary = "Canaryfamily";
+  await phylax.ask("payer", "Observation?patient=amara-okafor");
+  await phylax.ask("payer", "Patient/amara-okafor");
+  await phylax.ask("payer", `Patient?family=${canary}`);
+  await phylax.ask("payer", `Patient/${canary}`);
+  await phylax.ask("payer", `Patient/${canary}/$${canary}`);
+  await phylax.ask("payer", `${canary}/1?${canary}=1`, { headers: { "phylax-purpose": canary } });
+  const { dev } = phylax;
+  await phylax.within(() =>
+    send(dev, phylax.client("telehealth"), `${dev.fhir}/Patient/${canary}`, {
+      headers: { authorization: `Bearer ${canary}` },
+    }),
+  );
+  const expected = await audited();
+  vi.useFakeTimers({ now: Date.now() + 60_000, toFake: ["Date"] });
+  await phylax.ringAlarms();
+  vi.useRealTimers();
+  const { status, text } = await scrape();
+  expect(status).toBe(200);
+  // The scrape's own intent is on record, and not in the answer before the next alarm.
+  expect(text).toBe(expected);
+  expect(text).toMatch(
+    /phylax_client_outcomes_total\{client="payer",purpose="HPAYMT",outcome="disclosed"\} [1-9]/u,
+  );
+  expect(text).toMatch(/phylax_refusals_total\{reason="\w+"\} [1-9]/u);
+  for (const secret of [canary, "amara", "okafor", "Observation"]) expect(text).not.toContain(secret);
+});
