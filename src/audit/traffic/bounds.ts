@@ -1,6 +1,18 @@
-import { type InstrumentName, readSeries, restOf, type Series, seriesOf, otherLabel } from "./instruments.ts";
+import {
+  type InstrumentName,
+  isClosed,
+  otherLabel,
+  readSeries,
+  reservedSeries,
+  restOf,
+  type Series,
+  seriesOf,
+} from "./instruments.ts";
 
-/** Limits of stored numbers. What finds no room adds up in the series `other` of its instrument: no sum loses it. */
+/**
+ * Limits of stored numbers, with the series that always have room (`reservedSeries`). What finds no room adds up in the
+ * series `other` of its instrument: no sum loses it.
+ */
 export const trafficMax = {
   clients: 200,
   /** Of all times. */
@@ -25,10 +37,10 @@ export class KnownSeries {
     const read = readSeries(series);
     if (read === undefined) return undefined;
     const bounded = this.#withinClients(read.instrument, read.labels);
-    if (!this.#known.has(bounded) && this.#known.size >= trafficMax.series) return restOf(read.instrument);
-    this.#known.add(bounded);
-    this.#learnClient(bounded);
-    return bounded;
+    const placed = placeIn(this.#known, bounded, read.instrument, trafficMax.series);
+    this.#known.add(placed);
+    this.#learnClient(placed);
+    return placed;
   }
 
   #withinClients(instrument: InstrumentName, labels: readonly string[]): Series {
@@ -47,10 +59,21 @@ export class KnownSeries {
   }
 }
 
-/** Adds to the numbers of a minute or an hour, of at most `most` series and the rest of each instrument. */
+/** Adds to the numbers of a minute or an hour, of at most `most` series. */
 export function addWithin(numbers: Map<Series, number>, series: Series, n: number, most: number): void {
   const read = readSeries(series);
-  const place =
-    numbers.has(series) || numbers.size < most || read === undefined ? series : restOf(read.instrument);
+  if (read === undefined) return;
+  const place = placeIn(numbers, series, read.instrument, most);
   numbers.set(place, (numbers.get(place) ?? 0) + n);
+}
+
+/** The series itself where it is known or has room. */
+function placeIn(
+  known: { readonly size: number; readonly has: (series: Series) => boolean },
+  series: Series,
+  instrument: InstrumentName,
+  most: number,
+): Series {
+  const hasRoom = known.has(series) || isClosed(instrument) || known.size < most - reservedSeries;
+  return hasRoom ? series : restOf(instrument);
 }

@@ -133,7 +133,7 @@ interface TimeRow {
   readonly counts: ArrayBuffer;
 }
 
-/** The bytes of a row with more numbers: id, number, id, number … */
+/** The bytes of a row with more numbers, by id: the difference to the id before, and the number. */
 function added(
   row: TimeRow | undefined,
   more: readonly (readonly [Series, number])[],
@@ -142,12 +142,15 @@ function added(
 ): Uint8Array {
   const numbers = new Map(row === undefined ? [] : unpack(row.counts, names));
   for (const [series, n] of more) addWithin(numbers, series, n, most);
-  return toCbor(Array.from(numbers).flatMap(([series, n]) => [idOf(series), n]));
+  const byId = Array.from(numbers, ([series, n]) => [idOf(series), n] as const).sort(([a], [b]) => a - b);
+  return toCbor(byId.flatMap(([id, n], i) => [id - (byId[i - 1]?.[0] ?? 0), n]));
 }
 
 function unpack(counts: ArrayBuffer, names: ReadonlyMap<number, Series>): Map<Series, number> {
   const flat = fromCbor(new Uint8Array(counts)) as readonly number[]; // `added` wrote it
   const numbers = new Map<Series, number>();
-  for (let i = 0; i + 1 < flat.length; i += 2) numbers.set(names.get(flat[i] ?? 0) ?? "", flat[i + 1] ?? 0);
+  let id = 0;
+  for (let i = 0; i + 1 < flat.length; i += 2)
+    numbers.set(names.get((id += flat[i] ?? 0)) ?? "", flat[i + 1] ?? 0);
   return numbers;
 }
