@@ -2,7 +2,7 @@ import { elementsOf, type R4Element } from "#fhir/r4/elements";
 import type { PolicyDocument, PolicyRule } from "#policy/schema";
 import { readPath } from "#policy/view/element-path";
 import { codedExtensions, codingExtensions } from "./extension-fates.ts";
-import { fateOf, fates, formTableOf, type DeidForm } from "./fates.ts";
+import { fateOf, fates, formTableOf, hasParts, type DeidForm } from "./fates.ts";
 
 /** The datatypes in which much may stay back beside a little that leaves. Each backbone is such a type too. */
 const narrowedTypes: ReadonlySet<string> = new Set(["Address", "Attachment", "CodeableConcept", "Dosage"]);
@@ -47,7 +47,7 @@ function pathsLeft(form: DeidForm, type: string, path: string): readonly string[
     if (isEnd && element.name === name && path.endsWith(name))
       return left.flatMap((each) => formLeft(form, each, path.slice(0, -name.length) + each.name, []));
     // Below several forms of a choice, and below a value without parts of its own, the value is judged as a whole.
-    if (left.length > 1 || (!isEnd && only.change !== "parts")) return [path];
+    if (left.length > 1 || (!isEnd && !hasParts(only.change))) return [path];
     if (isEnd) return formLeft(form, only, path, []);
     parent = only.type;
   }
@@ -74,7 +74,7 @@ function formLeft(
   above: readonly string[],
 ): readonly string[] {
   if (change === "coding") return [`${path}.system`, `${path}.code`];
-  const isNarrowed = change === "parts" && (type.includes(".") || narrowedTypes.has(type));
+  const isNarrowed = hasParts(change) && (type.includes(".") || narrowedTypes.has(type));
   return isNarrowed && !above.includes(type) ? allLeft(form, type, `${path}.`, [...above, type]) : [path];
 }
 
