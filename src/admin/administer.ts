@@ -90,6 +90,8 @@ export interface Verb {
 
 /** A proven request for a verb. */
 export interface OperatorCall {
+  /** The id by which its records name the request. */
+  readonly requestId: string;
   /** Undefined for `GET`. */
   readonly document: unknown;
   readonly operator: Operator;
@@ -188,7 +190,14 @@ class VerbRequest {
     const { value } = document.value;
     try {
       return await this.#run(
-        { document: value, operator: operator.value, parameters, ifMatch, accept },
+        {
+          requestId: this.#submission.id,
+          document: value,
+          operator: operator.value,
+          parameters,
+          ifMatch,
+          accept,
+        },
         { digest, text: changes === "nothing" ? undefined : withoutPrivateKeys(value) },
         claimed.value,
       );

@@ -106,8 +106,8 @@ export interface CaseTasks {
   unstate(document: unknown, operator: string): Promise<Result<void, CaseProblem>>;
   /** The question for the accounting of an accepted case, and the client that made the amendment. */
   holdersSought(document: unknown): Promise<Result<HoldersSought, CaseProblem>>;
-  /** Asks the accounting, which records the call before the answer. */
-  holders(query: HoldersQuery, operator: string): Promise<readonly Holder[]>;
+  /** Asks the accounting, which records the call before the answer, as a step of the request. */
+  holders(query: HoldersQuery, operator: string, requestId: string): Promise<readonly Holder[]>;
   /** Answers the notices that were not stored before. */
   addHolders(
     document: unknown,

@@ -526,6 +526,10 @@ test("a notice is due to each client that got information of the amended type be
   for (const step of ["find-notices", "name-notice", "send-notice", "waive-notice", "holdersOf"])
     expect(words, step).toContain(step);
   const look = acts.find(({ what }) => what?.interaction === "holdersOf");
+  expect(
+    acts.flatMap(({ id, what }) => (id === look?.id ? [what?.interaction] : [])),
+    "the look-up is a step of the request that asked for it",
+  ).toEqual(expect.arrayContaining(["find-notices", "holdersOf"]));
   expect(look).toMatchObject({
     who: { operator: holder?.["notedBy"] },
     what: { parameters: [["type", "Observation"]] },

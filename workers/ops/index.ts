@@ -109,8 +109,8 @@ function open(env: OpsEnv): Hono {
       state: (document, operator) => desks.cases.state(document, operator),
       unstate: (document, operator) => desks.cases.unstate(document, operator),
       holdersSought: (document) => desks.cases.holdersSought(document),
-      holders: (query, operator) =>
-        desks.holders.holdersOf({ ...query, caller: { id: newId(), at: clock(), who: { operator } } }),
+      holders: (query, operator, requestId) =>
+        desks.holders.holdersOf({ ...query, caller: { id: requestId, at: clock(), who: { operator } } }),
       addHolders: (document, holders, operator) => desks.cases.addHolders(document, holders, operator),
       nameNotice: (document, operator) => desks.cases.nameNotice(document, operator),
       sendNotice: (document, operator) => desks.cases.sendNotice(document, operator),

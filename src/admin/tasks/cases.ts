@@ -148,11 +148,11 @@ export const findNoticesVerb = (cases: CaseTasks): Verb => ({
   answer: z.object({ found: z.int(), added: z.int() }),
   path: "api/cases/notices/find",
   changes: "repeatably",
-  async act({ document, operator }) {
+  async act({ requestId, document, operator }) {
     const sought = await cases.holdersSought(document);
     if (!sought.ok) return rejected(sought.error);
     const { amendedBy, ...query } = sought.value;
-    const holders = (await cases.holders(query, operator.id)).filter(
+    const holders = (await cases.holders(query, operator.id, requestId)).filter(
       ({ recipient }) => recipient !== amendedBy,
     );
     const added = await cases.addHolders(document, holders, operator.id);
