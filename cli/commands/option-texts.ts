@@ -170,6 +170,7 @@ const texts: Readonly<Record<string, string>> = {
     "the statement of disagreement, such as Communication/7; without it the request and its denial follow",
   "cases state --rebuttal": "the rebuttal, such as Communication/8",
   "cases state --denial": "the denial, such as Communication/6",
+  "cases notices find --patient": "a further id of the same person at the FHIR server",
   "cases notices name --person": "the person, as the individual names them",
   "cases notices sent --person": "the named person",
   "cases notices sent --holder": "id of the client",

@@ -193,7 +193,7 @@ export const recordCommands: readonly Command[] = [
   {
     words: ["cases", "notices", "find"],
     result: forms.noticesFound,
-    takes: `ID ${asOperator}`,
+    takes: `ID [--patient Patient/ID]… ${asOperator}`,
     does: "Finds in the accounting the clients that got amended information, and stores an open notice for each (45 CFR 164.526(c)(3)).",
     examples: ["phylax cases notices find 0123456789abcdef0123456789abcdef"],
     load: async () => (await import("../cases/cases-notices.ts")).casesNoticesFind,

@@ -680,6 +680,8 @@ export const texts = {
       "accurate-and-complete": "The information is accurate and complete",
     },
     groundsTitle: "Grounds",
+    united: "Further ids of the same person, as the accounting names them (may stay empty)",
+    addressOfPatient: "Patient/1",
     notices: "Notices of the amendment",
     noNotices: "No notice. Find the holders, and add the persons whom the patient names.",
     recipient: "Recipient",

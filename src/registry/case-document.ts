@@ -151,6 +151,11 @@ export const caseUnstatement = z.strictObject({
   why,
 });
 
+const patient = z.string().regex(/^Patient\/[A-Za-z0-9.-]{1,64}$/u);
+
+/** A search for holders under the patient of the case, and under further ids of the same person at the origin. */
+export const holdersSearch = z.strictObject({ case: caseId, patients: z.array(patient).max(15).default([]) });
+
 const recipient = z
   .string()
   .trim()

@@ -124,7 +124,7 @@ test.for([
     { kind: "request-and-denial", rows: [] },
   ],
   ["unstate", "why=Filed+twice", { why: "Filed twice" }],
-  ["find", "", {}, "find-notices"],
+  ["find", "patients=Patient%2Fold", { patients: ["Patient/old"] }, "find-notices"],
   ["name", "recipient=Dr.+Ada+Wu", { recipient: "Dr. Ada Wu" }, "name-notice"],
   [
     "sent",

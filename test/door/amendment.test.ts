@@ -65,6 +65,7 @@ const world = [
   { ...smoking, id: "belas", subject: to("Patient/bela") },
   { resourceType: "Patient" as const, id: "cora" },
   { ...smoking, id: "coras", subject: to("Patient/cora") },
+  { ...smoking, id: "coras-old", subject: to("Patient/cora-old") },
   {
     resourceType: "Bundle" as const,
     id: "document",
@@ -469,6 +470,7 @@ test("a notice is due to each client that got information of the amended type be
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
   const reads = async (who: Who, path: string) => expect((await ask(who, path)).status).toBe(200);
   await reads("partner", "Observation/coras");
+  await reads("reader", "Observation/coras-old"); // before the two records were united
   await reads("visitor", "Patient/cora"); // of another type
   await reads("clinic", "Observation/coras"); // it amends the row itself
   const named = { for: to("Patient/cora"), requester: to("Patient/cora"), focus: to("Observation/coras") };
@@ -535,6 +537,17 @@ test("a notice is due to each client that got information of the amended type be
     what: { parameters: [["type", "Observation"]] },
     patients: [{ patient: "main/Patient/cora" }],
   });
+
+  expect(await run("notices", "find", id, "--patient", "Observation/coras-old")).toMatchObject({ code: 2 });
+  expect(await run("notices", "find", id, "--patient", "Patient/cora-old")).toMatchObject({ code: 0 });
+  const united = (await noticesOf(id)).filter(({ recipient }) => recipient === "reader");
+  expect(united, "the holder under a further id of the person").toMatchObject([{ endedAt: null }]);
+  expect(Number(united[0]?.["lastAt"])).toBeLessThanOrEqual(lastAt);
+  const both = (await phylax.records()).findLast(({ event }) => event.what?.interaction === "holdersOf");
+  expect(both?.event.patients.map(({ patient }) => patient)).toEqual([
+    "main/Patient/cora",
+    "main/Patient/cora-old",
+  ]);
 }, 60_000);
 
 test("a fault between the look-up and its notices, and a lost answer, lose no notice and end none twice", async ({

@@ -8,6 +8,7 @@ import {
   caseListing,
   caseStatement,
   caseUnstatement,
+  holdersSearch,
   listedCase,
   noticeNaming,
   noticeSending,
@@ -143,8 +144,8 @@ export const unstateCaseVerb = (cases: CaseTasks): Verb => ({
 export const findNoticesVerb = (cases: CaseTasks): Verb => ({
   ...officers,
   interaction: "find-notices",
-  does: "Finds in the accounting the clients that got information of the amended types before the amendment of an accepted case, and stores an open notice for each. A repeat adds what is missing.",
-  document: caseAcceptance,
+  does: "Finds in the accounting the clients that got information of the amended types before the amendment of an accepted case, and stores an open notice for each. A repeat adds what is missing. `patients`: further ids of the same person at the FHIR server, as its accounting names them.",
+  document: holdersSearch,
   answer: z.object({ found: z.int(), added: z.int() }),
   path: "api/cases/notices/find",
   changes: "repeatably",

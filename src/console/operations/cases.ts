@@ -62,7 +62,7 @@ const steps: Readonly<Record<CaseStepName, Step>> = {
     },
   },
   unstate: { verb: unstateCaseVerb, says: (form) => ({ why: typed(form, "why") }) },
-  find: { verb: findNoticesVerb, says: () => ({}) },
+  find: { verb: findNoticesVerb, says: (form) => ({ patients: lines(form, "patients") }) },
   name: { verb: nameNoticeVerb, says: (form) => ({ recipient: typed(form, "recipient") }) },
   sent: { verb: sendNoticeVerb, says: (form) => ({ ...notice(form), letter: typed(form, "letter") }) },
   waive: { verb: waiveNoticeVerb, says: (form) => ({ ...notice(form), why: typed(form, "why") }) },

@@ -201,7 +201,15 @@ function NoticeSteps({ found, formToken }: About) {
   );
   return (
     <>
-      <StepCard {...about} step="find" />
+      <StepCard {...about} step="find">
+        <Field
+          id="patients"
+          name="patients"
+          label={words.united}
+          size={40}
+          placeholder={words.addressOfPatient}
+        />
+      </StepCard>
       <StepCard {...about} step="name">
         <Field id="recipient" name="recipient" label={words.recipient} required maxlength={200} size={40} />
       </StepCard>

@@ -15,6 +15,7 @@ import {
   caseListing,
   caseStatement,
   caseUnstatement,
+  holdersSearch,
   noticeNaming,
   noticeSending,
   noticeWaiving,
@@ -183,12 +184,13 @@ export class CaseDesk extends WorkerEntrypoint<CaseDeskEnv> {
   async holdersSought(
     document: unknown,
   ): Promise<Result<Omit<HoldersRequest, "caller"> & Pick<CaseRow, "amendedBy">, CaseProblem>> {
-    const read = await this.#accepted(caseAcceptance, document);
+    const read = await this.#accepted(holdersSearch, document);
     if (!read.ok) return read;
     const { origin, patient, amendedAt, amendedBy, amendedRows, disputed } = read.value.found;
     const types = (amendedRows ?? disputed ?? []).map((row) => row.slice(0, row.indexOf("/")));
     return ok({
       patient: `${origin}/${patient}`,
+      united: read.value.patients.map((each) => `${origin}/${each}`),
       to: instant((amendedAt ?? 0) + settledMilliseconds), // a read that began before the write ended has the old row
       types: [...new Set(types)],
       amendedBy,
@@ -201,7 +203,7 @@ export class CaseDesk extends WorkerEntrypoint<CaseDeskEnv> {
     holders: readonly Holder[],
     operator: string,
   ): Promise<Result<readonly NoticeRow[], CaseProblem>> {
-    const read = await this.#accepted(caseAcceptance, document);
+    const read = await this.#accepted(holdersSearch, document);
     if (!read.ok) return read;
     const noted = { caseId: read.value.case, notedAt: instant(Date.now()), notedBy: operator };
     const notices = holders.map((holder) => Object.assign({ kind: "holder" as const }, noted, holder));
