@@ -59,6 +59,7 @@ const caseMembers: Members = {
   statedAt: "ms since 1970, or null",
   statedBy: "operator, or null",
   statement: "what follows later disclosures, or null",
+  disagreements: "`{at, requestId, resource}` of the patient's statements of disagreement",
   statementAs: "the names of the statement in records",
 };
 

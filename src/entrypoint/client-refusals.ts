@@ -703,7 +703,7 @@ export const clientRefusals = {
     "The request for an amendment cannot be taken in now, so it was not sent. Send it again.",
   ),
   too_many_cases: tooCostlyWrite(
-    "Of your requests for amendments of this patient's record, 20 are open. Wait for the answer to one, or name an open request in partOf to add to it.",
+    "Of your requests for amendments of this patient's record, 20 are open, or this request has 20 statements. Wait for an answer, or name an open request in partOf to add to it.",
   ),
   too_many_consents: tooCostlyWrite(
     "Clients without the patient's authority share 100 Consents in force for each patient, and there is no room for one of yours. Delete some of yours, or ask the patient or a consent registrar.",

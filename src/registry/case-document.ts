@@ -72,6 +72,8 @@ export const listedCase = z.object({
   disputed: z.array(z.string()).nullable(),
   statedAt: moment,
   statedBy: word,
+  /** The messages in which the individual disagrees, the oldest first; at a null place if the origin did not say the place. */
+  disagreements: z.array(z.object({ at: z.int(), requestId: z.string(), resource: word })),
   statementAs: z.array(z.string()), // the pseudonyms by which records name the statement
   statement: z
     .object({

@@ -38,6 +38,7 @@ const open: ListedCase = {
   statedAt: null,
   statedBy: null,
   statement: null,
+  disagreements: [],
   statementAs: [],
 };
 const denied: ListedCase = {

@@ -20,6 +20,7 @@ import {
   noticeSending,
   noticeWaiving,
   type CaseProblem,
+  type ListedCase,
 } from "#registry/case-document";
 import { dueDays, isOver } from "#registry/cases/case-days";
 import {
@@ -44,7 +45,8 @@ interface CaseOpeningEnv {
 type CaseDeskEnv = ConstructorParameters<typeof ConsentDesk>[1];
 
 /** A case with the last day to act on it. */
-export type DueCase = CaseRow & {
+export type DueCase = Omit<CaseRow, "disagreements"> & {
+  readonly disagreements: ListedCase["disagreements"];
   readonly due: string;
   /** The pseudonyms by which records name the statement of a denied case (audit/consent-set). */
   readonly statementAs: readonly string[];
@@ -287,6 +289,11 @@ export class CaseDesk extends WorkerEntrypoint<CaseDeskEnv> {
 
 const withDue = (row: CaseRow, names: ConsentNames): DueCase => ({
   ...row,
+  disagreements: Object.entries(row.disagreements ?? {}).map(([write, { at, resource }]) => ({
+    at,
+    requestId: write.slice(0, write.indexOf("/")),
+    resource,
+  })),
   due: dueDays(row.receivedAt, row.extendedAt !== null).act,
   statementAs: row.denialLetter === null ? [] : names.allOfConsent(row.origin, statementName(row.id)),
 });

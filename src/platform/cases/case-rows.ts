@@ -1,5 +1,19 @@
 import { createHash } from "node:crypto";
-import { and, asc, count, eq, gt, inArray, isNotNull, isNull, lte, notInArray, or, sql } from "drizzle-orm";
+import {
+  and,
+  asc,
+  count,
+  desc,
+  eq,
+  gt,
+  inArray,
+  isNotNull,
+  isNull,
+  lte,
+  notInArray,
+  or,
+  sql,
+} from "drizzle-orm";
 import { instant, type Instant } from "#kernel/clock";
 import { drizzled, type RegistrySql } from "#platform/registry/registry-sql";
 import { cases } from "#platform/registry/schema";
@@ -22,6 +36,8 @@ export interface NotedWrite {
   readonly of: readonly string[];
   /** The rows that a request disputes, or that an amendment touches. A gateway of before this version names none. */
   readonly rows?: readonly string[];
+  /** The individual disagrees with a denial. */
+  readonly isDisagreement?: boolean;
   readonly index: number;
   readonly type: string;
   readonly id?: string | undefined;
@@ -37,12 +53,20 @@ const caseIdOf = ({ origin, requestId }: CaseReceipt, write: NotedWrite): string
     .digest("hex")
     .slice(0, 32);
 
-// For each patient and client: one client fills neither the officer's list nor the room of the patient's own app.
+// For each patient and client: one client fills neither the officer's list nor the room of the patient's own app. A case has as
+// many statements.
 const openMax = 20;
 
+/** A statement is known by its place, which a new version has too, and else by its request. */
+const disagreementKey = ({ requestId }: CaseReceipt, { index }: NotedWrite): string =>
+  `${requestId}/${index}`;
+const ofDisagreement = (key: string, member = "") => `$."${key}"${member}`;
+
 /**
- * Opens a case for each request that belongs to none, or no case at all. A message of a known case opens no further case.
- * `too_many`: the client would have more open cases of a patient than it may.
+ * Opens a case for each request that belongs to none, or no case at all. A message of a known case opens no further case. A
+ * statement of disagreement is noted in the case that it names, and opens a case if it names none that is open or denied: no
+ * statement is in no list.
+ * `too_many`: the client would have more open cases of a patient than it may, or the case more statements.
  */
 export async function receiveCases(
   registry: RegistrySql,
@@ -53,25 +77,37 @@ export async function receiveCases(
   const db = drizzled(registry);
   const ofOrigin = eq(cases.origin, origin);
   const opening: (typeof cases.$inferInsert)[] = [];
+  const noting: { readonly id: string; readonly path: string; readonly said: string }[] = [];
   for (const write of writes) {
-    const { patient, of, rows = [] } = write;
+    const { patient, of, rows = [], isDisagreement = false } = write;
     if (patient === undefined) continue;
     const resource = resourceOf(write);
     // A request that names a decided one is a new request; a new version of a decided request is none.
     // an officer may have decided the case after this message came
-    const ofOpen = and(inArray(cases.resource, of), or(isNull(cases.decidedAt), gt(cases.decidedAt, at)));
+    const ofOpen = and(
+      inArray(cases.resource, of),
+      or(isNull(cases.decidedAt), isDisagreement ? isNotNull(cases.denialLetter) : gt(cases.decidedAt, at)),
+    );
     const isKnown = resource === undefined ? ofOpen : or(eq(cases.resource, resource), ofOpen);
-    const known = await db
-      .select({ id: cases.id })
+    const [known] = await db
+      .select({ id: cases.id, disagreements: cases.disagreements })
       .from(cases)
       .where(and(ofOrigin, eq(cases.patient, patient), isKnown))
+      .orderBy(desc(cases.decidedAt))
       .limit(1);
-    const isOfOpening = opening.some(
+    const ofOpening = opening.find(
       (each) => each.patient === patient && [resource, ...of].includes(each.resource ?? ""),
     );
-    if (known.length > 0 || isOfOpening) continue;
-    const id = caseIdOf({ requestId, at, client, origin }, write);
-    opening.push({ id, receivedAt: at, requestId, client, origin, patient, resource, disputed: rows });
+    const id = (known ?? ofOpening)?.id ?? caseIdOf({ requestId, at, client, origin }, write);
+    if (known === undefined && ofOpening === undefined)
+      opening.push({ id, receivedAt: at, requestId, client, origin, patient, resource, disputed: rows });
+    if (!isDisagreement) continue;
+    const noted = Object.values(known?.disagreements ?? {});
+    if (resource !== undefined && noted.some((each) => each.resource === resource)) continue;
+    const others = noting.filter((each) => each.id === id);
+    if (noted.length + others.length >= mostOpen) return "too_many";
+    const path = ofDisagreement(disagreementKey({ requestId, at, client, origin }, write));
+    noting.push({ id, path, said: JSON.stringify({ at, resource: resource ?? null }) });
   }
   for (const [patient, further] of Map.groupBy(opening, (each) => each.patient)) {
     if (further.length > mostOpen) return "too_many";
@@ -84,7 +120,16 @@ export async function receiveCases(
     if ((open?.many ?? 0) + further.length > mostOpen) return "too_many";
   }
   // All or none: a case without its request has a running clock.
-  const [first, ...rest] = opening.map((row) => db.insert(cases).values(row).onConflictDoNothing());
+  const inserts = opening.map((row) => db.insert(cases).values(row).onConflictDoNothing());
+  const notes = noting.map(({ id, path, said }) =>
+    db
+      .update(cases)
+      .set({
+        disagreements: sql`json_insert(coalesce(${cases.disagreements}, '{}'), ${path}, json(${said}))`,
+      })
+      .where(eq(cases.id, id)),
+  );
+  const [first, ...rest] = [...inserts, ...notes];
   if (first !== undefined) await db.batch([first, ...rest]);
   return undefined;
 }
@@ -100,6 +145,12 @@ export async function settleCases(
   for (const write of writes) {
     const { patient, of, rows = [], type, storedId, end } = write;
     const isOwn = and(eq(cases.id, caseIdOf(receipt, write)), eq(cases.requestId, requestId));
+    const key = disagreementKey(receipt, write);
+    const hasNoted = and(
+      eq(cases.origin, origin),
+      eq(cases.patient, patient ?? ""),
+      sql`json_type(${cases.disagreements}, ${ofDisagreement(key)}) IS NOT NULL`,
+    );
     if (patient === undefined && end === "stored")
       await db
         .update(cases)
@@ -115,20 +166,39 @@ export async function settleCases(
               JOIN json_each(${JSON.stringify(rows)}) AS touched ON touched.value = row.value))`,
           ),
         );
-    else if (end === "not stored") await db.delete(cases).where(and(isOwn, isNull(cases.decidedAt)));
-    else if (end === "stored" && storedId !== undefined) {
+    else if (end === "not stored") {
+      await db.delete(cases).where(and(isOwn, isNull(cases.decidedAt)));
+      if (write.isDisagreement)
+        await db
+          .update(cases)
+          .set({ disagreements: sql`json_remove(${cases.disagreements}, ${ofDisagreement(key)})` })
+          .where(hasNoted);
+    } else if (end === "stored" && storedId !== undefined) {
       // An officer may have taken its case for void meanwhile. There was room for the case at its receipt.
       await receiveCases(registry, receipt, [write], Infinity);
       await db
         .update(cases)
         .set({ resource: `${type}/${storedId}` })
         .where(and(isOwn, isNull(cases.resource)));
+      const place = `${type}/${storedId}`;
+      if (write.isDisagreement)
+        await db
+          .update(cases)
+          .set({
+            disagreements: sql`json_replace(${cases.disagreements}, ${ofDisagreement(key, ".resource")}, ${place})`,
+          })
+          .where(hasNoted);
     }
   }
 }
 
+// A denied case with a statement waits until the officer files what follows disclosures.
+const isUnanswered = and(
+  isNotNull(cases.denialLetter),
+  sql`EXISTS (SELECT 1 FROM json_each(${cases.disagreements}) AS each WHERE each.value ->> 'at' > coalesce(${cases.statedAt}, 0))`,
+);
 const isInState = {
-  open: isNull(cases.decidedAt),
+  open: or(isNull(cases.decidedAt), isUnanswered),
   decided: isNotNull(cases.decidedAt),
   all: undefined,
 } as const;

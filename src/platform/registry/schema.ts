@@ -289,6 +289,9 @@ export const cases = sqliteTable(
     statement: text("statement", { mode: "json" }).$type<Statement>(),
     amendedRows: text("amended_rows", { mode: "json" }).$type<readonly string[]>(),
     informedBy: text("informed_by"),
+    disagreements: text("disagreements", { mode: "json" }).$type<
+      Readonly<Record<string, { readonly at: Instant; readonly resource: string | null }>>
+    >(),
   },
   (table) => [index("cases_by_resource").on(table.origin, table.resource)],
 );
