@@ -66,6 +66,7 @@ export default defineConfig({
           // Some tests start a process (the linter, the command): five seconds is too little on a busy
           // machine.
           testTimeout: 90_000,
+          hookTimeout: 90_000,
         },
       },
       {
@@ -102,6 +103,7 @@ export default defineConfig({
           name: "fuzz",
           include: withProperties,
           testTimeout: inLane({ fast: 60_000, slow: 60_000, long: 1_200_000 }),
+          hookTimeout: 60_000,
           sequence: { groupOrder: 2 },
         },
       },

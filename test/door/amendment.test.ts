@@ -18,6 +18,7 @@ import {
 } from "../support/outside.ts";
 import { commandIn } from "../support/in-process/command.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
+import { patience } from "../support/patience.ts";
 
 // The messages have the form of the examples of HL7 Patient Request for Corrections 1.0.0.
 const guide = "http://hl7.org/fhir/uv/patient-corrections/CodeSystem/PatientCorrection";
@@ -590,7 +591,7 @@ test("the individual's own reads make nobody a holder", async ({ expect }) => {
   expect(await run("accept", id)).toMatchObject({ code: 0 });
   expect(await run("notices", "find", id)).toMatchObject({ code: 0 });
   expect((await noticesOf(id)).map(({ recipient }) => recipient)).not.toContain("app");
-}, 30_000);
+});
 
 test("a denial has one of four grounds, and a letter with each part of (d)(1)", async ({ expect }) => {
   const { id } = await requested();
@@ -832,7 +833,7 @@ test("a statement follows each later disclosure of the disputed row, and of no o
       expect(byStatement(reply.text)).toEqual({ stated: ["Observation/smoking"], plain: [] });
       return reply;
     },
-    { timeout: 12_000, interval: 250 },
+    { ...patience, interval: 250 },
   );
   expect(await ofBela(), "a patient without statements").toEqual(belasBefore);
   const statement = {
@@ -909,7 +910,7 @@ test("a statement follows each later disclosure of the disputed row, and of no o
   expect(written.status, written.text).toBe(200);
   expect(byStatement(written.text).stated).toEqual(["Observation/smoking"]);
   expect(JSON.parse(written.text).extension).toEqual([statement]);
-}, 40_000);
+});
 
 test("a request and its denial follow rows as a whole, by a sentence that tells no more", async ({
   expect,
@@ -936,7 +937,7 @@ test("a request and its denial follow rows as a whole, by a sentence that tells 
         const { text } = await ask("partner", "Observation/other");
         expect(JSON.parse(text).extension?.[0].extension).toEqual(expected);
       },
-      { timeout: 12_000, interval: 250 },
+      { ...patience, interval: 250 },
     );
   await following([
     {
@@ -950,7 +951,7 @@ test("a request and its denial follow rows as a whole, by a sentence that tells 
   await following(undefined);
   const acts = (await phylax.records()).filter(({ event }) => event.what?.interaction === "unstate-case");
   expect(JSON.stringify(acts), "the reason is on record").toContain("It names the wrong member.");
-}, 30_000);
+});
 
 test("an auditor proves that each later disclosure carried the statement, and finds a disclosure without it", async ({
   expect,
@@ -973,7 +974,7 @@ test("an auditor proves that each later disclosure carried the statement, and fi
         expect([path, reply.text.includes("urn:phylax:statement")]).toEqual([path, isStated]);
         return reply;
       },
-      { timeout: 12_000, interval: 250 },
+      { ...patience, interval: 250 },
     );
   const later = () => vi.setSystemTime(Date.now() + 15_000); // each change counts everywhere
   expect(await check(), "before the statement").toMatchObject({
@@ -1043,14 +1044,14 @@ test("what names another patient's row follows no row of that patient", async ({
   expect(await run("state", id)).toMatchObject({ code: 0 });
   await vi.waitFor(
     async () => expect((await ask("partner", "Observation/other")).text).toContain("urn:phylax:statement"),
-    { timeout: 12_000, interval: 250 },
+    { ...patience, interval: 250 },
   );
   const after = [];
   for (const path of paths) after.push((await ask("partner", path)).text.replaceAll(stamp, ""));
   expect(after).toEqual(before);
   const both = byStatement((await ask("partner", "Observation?_id=belas,other")).text);
   expect(both).toEqual({ stated: ["Observation/other"], plain: ["Observation/belas"] });
-}, 30_000);
+});
 
 test("each refusal about an amendment is on record with its reason", async ({ expect }) => {
   for (const [more, reason] of [
@@ -1100,7 +1101,7 @@ test("each refusal about an amendment is on record with its reason", async ({ ex
     );
     expect(ends, refusal).toContainEqual({ status: 422, reason: refusal });
   }
-}, 30_000);
+});
 
 test("a client has twenty open cases of a patient: a further request is refused for good, and another client's is not", async ({
   expect,

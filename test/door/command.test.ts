@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { commandIn } from "../support/in-process/command.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
+import { patience } from "../support/patience.ts";
 
 let phylax: Door;
 beforeAll(async () => {
@@ -235,7 +236,7 @@ test("with --state the denials of this folder's ledger are made again, and the c
     const denials = [{ kind: "client", client: "sampler" }];
     const listed = async () => (await restore(...state())).out;
     // a checkpoint is signed once a second: until then the record is not read
-    await expect.poll(listed, { timeout: 20_000 }).toContain("sampler");
+    await expect.poll(listed, patience).toContain("sampler");
     const again = await restore(...state(), "--deny");
     expect(again.code, again.error).toBe(0);
     expect(JSON.parse(again.out)).toMatchObject({ good: true, denials, denied: 1, failed: [] });

@@ -737,7 +737,7 @@ describe("two worlds that differ only in rows that Consents and labels withhold 
     known = (await ask("clinic", "Observation/vera-hiv")).headers["etag"] ?? "";
     for (const patient of ["vera", "xena"]) filed.push(await file("registrar", deny(patient, "HIV")));
     await becomes("clinic", "Observation/vera-hiv", 404);
-  }, 20_000);
+  });
   afterAll(async () => {
     for (const id of filed) await withdraw(id);
   });

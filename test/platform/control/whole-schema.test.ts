@@ -277,7 +277,7 @@ test("the entries of this test have each member of the registry's schema and eac
 
 test(
   "the database takes each entry that the schema of the registry file allows",
-  { timeout: 30_000 },
+  { timeout: 60_000 },
   async ({ expect }) => {
     const registry = await emptyRegistry();
     const allowed = allowedPlaces({
