@@ -1,6 +1,9 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "vitest";
+import { experimental_readRawConfig as readConfig } from "wrangler";
+import { loggingProblems } from "../cli/deploy/checks.ts";
+import type { RawConfig } from "../cli/deploy/worker-configs.ts";
 
 const root = join(import.meta.dirname, "..");
 const workers = readdirSync(join(root, "workers")).map((name) => ({
@@ -36,4 +39,22 @@ test("the ledger worker alone binds the bucket, the root log and the line stores
   expect(bindersOf(/CodeBook/u)).toEqual(["gateway"]);
   expect(bindersOf(/DataSetDesk/u)).toEqual(["ops"]);
   expect(bindersOf(/phylax-witness|WitnessMemory/u)).toEqual(["witness"]);
+});
+
+test("no configuration in the repository logs URLs at the platform, or turns the platform's traces on", ({
+  expect,
+}) => {
+  for (const { name } of workers) {
+    const config = readConfig({
+      config: join(root, name === "gateway" ? "wrangler.toml" : `workers/${name}/wrangler.toml`),
+    }).rawConfig as RawConfig;
+    expect(loggingProblems(name, config)).toEqual([]);
+    const traced = { ...(config.observability as object), traces: { enabled: true } };
+    for (const broken of [
+      { ...config, observability: traced },
+      { ...config, env: { production: { observability: traced } } },
+      { ...config, observability: undefined },
+    ])
+      expect(loggingProblems(name, broken).join("\n")).toMatch(/platform's traces/u);
+  }
 });

@@ -28,9 +28,9 @@ export interface Situation {
   readonly locks?: readonly LockRule[];
   /** The time of the gateway minus the time of this machine, in ms. */
   readonly clockMilliseconds?: number;
-  /** What is wrong with the answers of the host names, a sentence each. */
+  /** Faults in the answers of the host names, a sentence each. */
   readonly answering?: readonly string[];
-  /** What is wrong with the key that signs the root log. */
+  /** Faults of the key that signs the root log, a sentence each. */
   readonly rootKey?: readonly string[];
   /** The shards with which the ledger's half-year began, from the operators' door. */
   readonly halfYear?: HalfYearShards;
@@ -160,14 +160,18 @@ function layoutProblems(
 /** These workers are called by RPC alone. */
 const withoutHost: ReadonlySet<string> = new Set<DeployedWorker>(["control", "jobs"]);
 
-function loggingProblems(worker: string, config: RawConfig | undefined): readonly string[] {
-  const text = JSON.stringify(config?.observability ?? {});
-  const problems: string[] = [];
-  if (!text.includes('"invocation_logs":false')) problems.push(`${worker} logs whole URLs (invocation_logs)`);
-  if (!text.includes('"traces":{"enabled":false}')) problems.push(`${worker} has traces, which name URLs`);
-  if (!withoutHost.has(worker) && !text.includes('"redact_query_string":true'))
-    problems.push(`${worker} logs queries, which have patient data (redact_query_string)`);
-  return problems;
+/** Faults in the platform's logs and traces of a worker. A named environment replaces them. */
+export function loggingProblems(worker: string, config: RawConfig | undefined): readonly string[] {
+  const named = Object.values(config?.env ?? {}).map(({ observability }) => observability);
+  const all = [config?.observability ?? {}, ...named.filter((given) => given !== undefined)];
+  const isIn = (part: string) => all.every((given) => JSON.stringify(given).includes(part));
+  return [
+    ...(isIn('"invocation_logs":false') ? [] : [`${worker} logs whole URLs (invocation_logs)`]),
+    ...(isIn('"traces":{"enabled":false}') ? [] : [`${worker} has the platform's traces, which name URLs`]),
+    ...(withoutHost.has(worker) || isIn('"redact_query_string":true')
+      ? []
+      : [`${worker} logs queries, which have patient data (redact_query_string)`]),
+  ];
 }
 
 /** The verifier keys that auditors and witnesses need, from the ledger's secret. */

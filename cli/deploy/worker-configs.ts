@@ -25,6 +25,7 @@ export interface RawConfig {
   readonly workers_dev?: boolean;
   readonly preview_urls?: boolean;
   readonly observability?: unknown;
+  readonly env?: Readonly<Record<string, { readonly observability?: unknown }>>;
 }
 
 /** The configurations of an environment: file name to content. */
