@@ -161,6 +161,7 @@ const texts: Readonly<Record<string, string>> = {
   "review close --finding": "`justified` or `unjustified`",
   "review close --note":
     "your words beside the finding, without a patient's name; changes the finding of a closed review",
+  "authorities list --all": "also authorities that were ended before their time",
   "cases list --all": "also the decided cases",
   "cases confirm --request": "where the FHIR server has the request, such as Communication/1",
   "cases state --row": "a disputed row; without it the rows that the request names",

@@ -30,6 +30,7 @@ import {
   showProposalVerb,
 } from "./proposals.ts";
 import { endDataSetVerb } from "./tasks/data-sets.ts";
+import { listAuthoritiesVerb } from "./tasks/authorities.ts";
 import {
   acceptCaseVerb,
   confirmCaseVerb,
@@ -143,6 +144,7 @@ export const adminVerbs = (ports: AdminPorts): readonly Verb[] => [
   liftVerb(ports.registry, ports.approvals),
   suspendAccountingVerb(ports.accountings),
   restoreLedgerVerb(ports.restores),
+  listAuthoritiesVerb(ports.registry),
   listReviewsVerb(ports.reviews),
   closeReviewVerb(ports.reviews),
   listCasesVerb(ports.cases),

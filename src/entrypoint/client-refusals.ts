@@ -227,7 +227,7 @@ export const clientRefusals = {
 
   // Credentials: every failed check has the same face
   ...rowFor([...certificateProblems, ...signatureProblems, ...deniedCredentials], credentialOrClient),
-  ...rowFor([...tokenProblems, "binding_mismatch"], badCredential),
+  ...rowFor([...tokenProblems, "binding_mismatch", "person_denied", "authority_denied"], badCredential),
   ...rowFor(
     ["certificate_not_registered", "certificate_outside_validity", "client_unknown", "client_suspended"],
     credentialOrClient,

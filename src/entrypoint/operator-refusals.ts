@@ -151,6 +151,9 @@ export const operatorRefusals = {
   data_set_not_open: unprocessable(
     "There is no data set with codes of this name. Check client, agreement, origin and dataSet.",
   ),
+  authority_malformed: unprocessable(
+    "This is no request for a list of authorities. Correct what pointer and detail name.",
+  ),
   case_malformed: unprocessable("This is no request about cases. Correct what pointer and detail name."),
   case_not_open: unprocessable("There is no open case of this id. Check the id in the list of cases."),
   case_extended: unprocessable(

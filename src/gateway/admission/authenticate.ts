@@ -53,6 +53,9 @@ export type AuthenticateRefusal =
  */
 export interface Authenticated {
   readonly who: Principal;
+  /** The token and the certificate that proved the caller. */
+  readonly token: ProvenToken;
+  readonly certificate: Certificate | undefined;
   readonly stillStands: (at: Instant) => Promise<Result<undefined, PrincipalRefusal>>;
 }
 
@@ -113,7 +116,7 @@ export async function authenticate(
       ? ok(undefined)
       : err({ reason: "grant_missing", purpose: who.purpose });
   };
-  return ok({ who, stillStands });
+  return ok({ who, token: token.value, certificate: certificate.value, stillStands });
 }
 
 type Presented = Omit<Evidence, "client" | "at">;
@@ -135,7 +138,7 @@ interface Identified {
 const lastIdentified = new WeakMap<ProvenToken, Identified>();
 
 /** The registry's record of a token's client: the same object until the registry is read anew. */
-const registered = (
+export const registered = (
   { issuedHere, issuer, client }: ProvenToken,
   clients: ClientDirectory,
 ): Promise<ClientRecord | undefined> =>

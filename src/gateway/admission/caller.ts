@@ -1,8 +1,12 @@
-import type { Principal } from "#identity/principal";
+import { identifyStored, type StoredAuthority, type AuthorityRefusal } from "#identity/authority";
+import type { ClientDirectory } from "#identity/ports";
+import { hasSameGround, type Principal, type PrincipalRefusal } from "#identity/principal";
 import type { RequestSignatureRefusal } from "#identity/request-signature";
-import { ok, type Result } from "#kernel/result";
+import type { Instant } from "#kernel/clock";
+import { err, ok, type Result } from "#kernel/result";
 import {
   authenticate,
+  registered,
   type Authenticated,
   type AuthenticatePorts,
   type AuthenticateRefusal,
@@ -24,7 +28,7 @@ export interface CallerFacts {
   readonly signedBy?: string | undefined;
 }
 
-/** A caller who is proven. Only {@link prove} makes one. */
+/** A caller who is proven. Only {@link prove} and {@link proveStored} make one. */
 export interface Caller extends Authenticated {
   /** `kid` of the key that signed the request. */
   readonly signedBy: string | undefined;
@@ -54,6 +58,41 @@ export async function prove(
   if (!signed.ok) return signed;
   learn({ signedBy: signed.value });
   const caller = { ...known.value, signedBy: signed.value, tlsClientAuth: presented.tlsClientAuth };
+  proven.add(caller);
+  return ok(caller);
+}
+
+/**
+ * Proves the caller of a use of a stored authority: the evidence that was proven when it was made, judged by the registry
+ * as it is now. No other door of a caller without a token exists.
+ *
+ * @param use the id of this use.
+ */
+export async function proveStored(
+  authority: StoredAuthority,
+  use: string,
+  clients: ClientDirectory,
+  at: Instant,
+): Promise<Result<Caller, PrincipalRefusal | AuthorityRefusal>> {
+  const { token, certificate } = authority.evidence;
+  const identifiedAt = async (moment: Instant) =>
+    identifyStored(authority, use, await registered(token, clients), moment);
+  const who = await identifiedAt(at);
+  if (!who.ok) return who;
+  const stillStands = async (moment: Instant): Promise<Result<undefined, PrincipalRefusal>> => {
+    const again = await identifiedAt(moment);
+    return again.ok && hasSameGround(again.value, who.value)
+      ? ok(undefined)
+      : err({ reason: "grant_missing", purpose: who.value.purpose });
+  };
+  const caller = {
+    who: who.value,
+    token,
+    certificate,
+    stillStands,
+    signedBy: undefined,
+    tlsClientAuth: undefined,
+  };
   proven.add(caller);
   return ok(caller);
 }

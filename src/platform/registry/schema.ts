@@ -16,6 +16,7 @@ import type { BreakGlassDemand } from "#identity/break-glass-demand";
 import type { PublicJwk } from "#identity/jose/jwk";
 import type { Statement } from "#policy/consent/consent";
 import { noticeKinds, type DenialGround } from "#registry/case-document";
+import type { AuthorityTask } from "#identity/authority-document";
 import type { ProposalDocument } from "#registry/proposal-document";
 import type { IssuerEntry, OriginEntry } from "#registry/state";
 import type { Instant } from "#kernel/clock";
@@ -362,4 +363,24 @@ export const elevations = sqliteTable(
     ends: integer("ends").$type<Instant>().notNull(),
   },
   (table) => [index("elevations_by_operator").on(table.operator, table.ends)],
+);
+
+export const authorities = sqliteTable(
+  "authorities",
+  {
+    id: text("id").primaryKey(),
+    client: text("client").notNull(),
+    person: text("person").notNull(),
+    origin: text("origin").notNull(),
+    purpose: text("purpose").notNull(),
+    agreement: text("agreement").notNull(),
+    boundTo: text("bound_to").notNull(),
+    task: text("task").$type<AuthorityTask>().notNull(),
+    madeAt: moment("made_at").notNull(),
+    endsAt: moment("ends_at").notNull(),
+    endedAt: moment("ended_at"),
+    endedBy: text("ended_by"),
+    evidence: text("evidence"),
+  },
+  (table) => [index("authorities_by_client").on(table.client, table.person)],
 );

@@ -26,7 +26,9 @@ import { LedgerRootLink } from "#platform/ledger/object/root/link";
 import {
   type AppendAnswer,
   answerText,
+  ClosedToStep,
   eventsText,
+  isOfAuthority,
   readAnswerText,
   readEventsText,
   RefusedAppend,
@@ -191,10 +193,13 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     earlierLog?: string,
     chosenBy?: string,
   ): Promise<string> {
+    const read = readEventsText(events);
     try {
-      return answerText(await this.append(readEventsText(events), proofHash, contents, earlierLog, chosenBy));
+      return answerText(await this.append(read, proofHash, contents, earlierLog, chosenBy));
     } catch (fault) {
-      if (fault instanceof RefusedAppend) return answerText("refused");
+      // A log that cannot look may have recorded a step before: no other log may take it then.
+      const isRefusal = isOfAuthority(read) ? fault instanceof ClosedToStep : fault instanceof RefusedAppend;
+      if (isRefusal) return answerText("refused");
       throw fault;
     }
   }
