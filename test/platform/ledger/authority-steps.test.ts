@@ -6,12 +6,18 @@ import { overAt } from "#ledger/log-name";
 import { verifyLog } from "#ledger/verify";
 import { eventsText } from "#platform/ledger/append-text";
 import type { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
+import { instant } from "#kernel/clock";
+import { logAppender, type AppendTo } from "#platform/ledger/client/sink";
+import { stepSink, type BegunStep, type StepStore } from "#platform/ledger/client/step-sink";
+import { RecoveryDesk } from "#platform/ledger/isolate/recovery-desk";
 import { flush } from "./bucket.ts";
 import { breakNext, losses, reload } from "./broken-writes.ts";
 import {
+  config,
   disclosureOf,
   failure,
   ledger,
+  lose,
   openAll,
   ownLog,
   positionOf,
@@ -123,3 +129,85 @@ test.for(
   expect(await append(log, event)).toEqual(first);
   expect((await recordsOf(log)).filter((id) => id === event.id)).toHaveLength(1);
 });
+
+/** A job's storage, which outlives its crashes. */
+function stepStore(begun = new Map<string, BegunStep>()): StepStore & { readonly begun: typeof begun } {
+  return {
+    begun,
+    beginStep: async (name, step) => begun.get(name) ?? (begun.set(name, step), step),
+    moveStep: async (name, log) => void begun.set(name, { text: begun.get(name)?.text ?? "", log }),
+  };
+}
+const sender = { kind: "authority", authority } as const;
+const overdue = day * 200;
+const appendTo = (later = 0) => logAppender(shard, config.layout, () => instant(Date.now() + later));
+
+test("a job's repeat is recorded once, though time, trace, half-year and home of the repeat are others", async ({
+  expect,
+}) => {
+  const steps = stepStore();
+  const event = stepOf("sink/1");
+  let recorded: unknown;
+  const lost: AppendTo = async (...append) => {
+    recorded = await appendTo()(...append);
+    throw new Error("the answer was lost");
+  };
+  const sink = (to: AppendTo, later = 0) =>
+    stepSink(to, config.layout, () => instant(Date.now() + later), steps);
+  expect(await failure(async () => await sink(lost).record([event], sender))).toContain("lost");
+  const repeat = { ...event, at: instant(Date.now() + 99_000), traceId: "b".repeat(32) };
+  const home = { ...sender, home: "apac" } as const;
+  expect(await sink(appendTo(overdue), overdue).record([repeat], home)).toEqual(recorded);
+  const log = steps.begun.values().next().value?.log ?? "";
+  expect((await recordsOf(log)).filter((id) => id === event.id)).toHaveLength(1);
+});
+
+test("a step goes to the log of today if its log has closed without it, and to no other log else", async ({
+  expect,
+}) => {
+  const closed = "s9-2020h1"; // it was never opened
+  const event = stepOf("sink/2");
+  const steps = stepStore(new Map([[`${event.id}.0`, { text: eventsText([event]), log: closed }]]));
+  const sink = stepSink(appendTo(), config.layout, () => instant(Date.now()), steps);
+  const recorded = await sink.record([{ ...event, at: instant(1) }], sender);
+  expect(recorded).toMatchObject({ count: 1 });
+  expect(steps.begun.get(`${event.id}.0`)?.log, "a crash from here on repeats it there").not.toBe(closed);
+  const refusing = stepStore();
+  const asked: string[] = [];
+  const refuse: AppendTo = async (log) => (asked.push(log), "refused");
+  const alone = stepSink(refuse, config.layout, () => instant(Date.now()), refusing);
+  expect(await failure(async () => await alone.record([stepOf("sink/3")], sender))).toContain("refused");
+  expect(asked).toHaveLength(1);
+});
+
+test("no event but a step of the authority goes through a job's ledger", async ({ expect }) => {
+  const sink = stepSink(appendTo(), config.layout, () => instant(Date.now()), stepStore());
+  const { authority: _, ...without } = stepOf("sink/4");
+  for (const event of [without, { ...without, authority: "d".repeat(32) }])
+    expect(await failure(async () => await sink.record([event], sender))).toContain("not a step");
+});
+
+test("a stand-in that has closed refuses a step, so that the job asks the log of today", async ({
+  expect,
+}) => {
+  const log = ownLog();
+  await append(log, stepOf("stand-in/0"));
+  await flush(log);
+  await scheduler.wait(1001);
+  await lose(log);
+  const desk = new RecoveryDesk(ledger);
+  let standIn = "";
+  for (let tries = 0; tries < 10 && standIn === ""; tries += 1) {
+    const restored = await desk.restore(log);
+    const [value] = restored.ok ? restored.value : [];
+    if (value?.isDone === true) standIn = value.standIn ?? "";
+  }
+  const [event, other] = [stepOf("stand-in/1"), stepOf("stand-in/2")];
+  const first = await append(log, event);
+  expect(first.log).toBe(standIn);
+  const after = (overAt(log) ?? 0) + 1000;
+  await at(standIn, after, (itself) => itself.alarm());
+  const sent = (step: AuditEvent) => at(log, after, (itself) => itself.appendText(eventsText([step])));
+  expect(await sent(other)).toBe("refused");
+  expect(await sent(event)).toContain(`recorded ${standIn} ${first.index}`);
+}, 60_000);

@@ -218,11 +218,12 @@ export class LedgerShard extends DurableObject<ShardEnv> {
       const answer = readAnswerText(
         await this.#logOf(standIn).appendText(text, proofHash, contents, earlierLog, chosenBy),
       );
-      if (answer === "refused") throw new RefusedAppend(`ledger: ${standIn} takes no records`);
+      // A stand-in refuses a step when it has closed, and a job asks the log of today then.
+      if (answer === "refused") throw new ClosedToStep(`ledger: ${standIn} takes no records`);
       return answer;
     }
     if (this.#rebuild.isRebuilt)
-      throw new RefusedAppend("ledger: this log lost its storage and takes no records");
+      throw this.#refusal("ledger: this log lost its storage and takes no records");
     if (this.#stopped !== undefined) await this.#mayGoOn();
     if (!this.#root.isOpened) await this.#mayBegin();
     if (this.#flush.health(instant(Date.now())) === "refusing")
@@ -452,7 +453,15 @@ export class LedgerShard extends DurableObject<ShardEnv> {
    */
   async #mayBegin(): Promise<void> {
     await this.#root.open();
-    if (!this.#root.isOpened) throw new RefusedAppend("ledger: this log is not open");
+    if (this.#root.isOpened) return;
+    const unopened = "ledger: this log is not open";
+    throw this.#root.stopped === undefined ? this.#refusal(unopened) : new RefusedAppend(unopened);
+  }
+
+  /** Why this log, which has no steps, takes none: once its time is over it never will. */
+  #refusal(why: string): RefusedAppend {
+    const isOver = Date.now() >= (overAt(this.#log) ?? Infinity);
+    return isOver ? new ClosedToStep(why) : new RefusedAppend(why);
   }
 }
 
