@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { authoritiesPageMax } from "#identity/authority-document";
+import { authoritiesPageMax } from "#identity/authority/authority-document";
 import { listByState } from "../approvals/list-by-state.ts";
 import { postAsOperator } from "../connection/operator-post.ts";
 import { revokeCommand } from "../registry/revoke.ts";

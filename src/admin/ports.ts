@@ -1,4 +1,4 @@
-import type { AuthorityProblem } from "#identity/authority-document";
+import type { AuthorityProblem } from "#identity/authority/authority-document";
 import type { CaseProblem } from "#registry/case-document";
 import type { Holder, HoldersRequest } from "#audit/accounting/holders";
 import type { ProofSink } from "#audit/ports";

@@ -1,4 +1,4 @@
-import type { AuthorityProblem } from "#identity/authority-document";
+import type { AuthorityProblem } from "#identity/authority/authority-document";
 import type { CaseProblem } from "#registry/case-document";
 import { facesIn, type ExactFaces } from "#entrypoint/faces-of";
 import { operatorRefusals } from "#entrypoint/operator-refusals";

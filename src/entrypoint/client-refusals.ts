@@ -227,7 +227,17 @@ export const clientRefusals = {
 
   // Credentials: every failed check has the same face
   ...rowFor([...certificateProblems, ...signatureProblems, ...deniedCredentials], credentialOrClient),
-  ...rowFor([...tokenProblems, "binding_mismatch", "person_denied", "authority_denied"], badCredential),
+  ...rowFor(
+    [
+      ...tokenProblems,
+      "binding_mismatch",
+      "person_denied",
+      "authority_denied",
+      "authority_ended",
+      "authority_needs_caller",
+    ],
+    badCredential,
+  ),
   ...rowFor(
     ["certificate_not_registered", "certificate_outside_validity", "client_unknown", "client_suspended"],
     credentialOrClient,

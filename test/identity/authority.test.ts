@@ -8,15 +8,20 @@ import {
   identifyStored,
   readEvidence,
   storableEvidence,
+  type ProvenCaller,
   type StoredAuthority,
   type StoredEvidence,
-} from "#identity/authority";
+} from "#identity/authority/authority";
 import type { ClientRecord } from "#identity/client";
+import type { TrustedIssuer } from "#identity/issuer";
+import { issuerStandingOf, type IssuerStanding } from "#identity/authority/issuer-standing";
+import type { PublicJwk } from "#identity/jose/jwk";
 import { identify, type Evidence, type Principal } from "#identity/principal";
 import { instant } from "#kernel/clock";
 import { at, clientRecord, presented, publicUrl, vouched } from "../support/credentials.ts";
 
 const { x5t } = presented("telehealth");
+const signingKey: PublicJwk = { kty: "EC", crv: "P-256", x: "x", y: "y" };
 const day = 86_400_000;
 const agreement = { id: "baa", purposes: ["TREAT"], from: instant(at - day), to: instant(at + 30 * day) };
 const client = clientRecord([], { agreements: [agreement] });
@@ -48,15 +53,31 @@ const principal = (evidence: Evidence): Principal => {
   if (!who.ok) throw new Error(who.error.reason);
   return who.value;
 };
+const key = (kid?: string) => ({ ...signingKey, ...(kid && { kid }) });
+const issuer = issuerStandingOf({ iss: publicUrl }, [key("token-1")]);
+const certificateEnds = instant(at + 20 * day);
+const shown = (
+  { token, certificate }: Pick<Evidence, "token" | "certificate">,
+  who: Principal,
+): ProvenCaller => ({
+  who,
+  token,
+  certificate,
+  certificateEnds: certificate && certificateEnds,
+});
 const stored = (evidence = live): StoredEvidence => {
-  const kept = storableEvidence(principal(evidence), evidence.token, evidence.certificate);
+  const kept = storableEvidence(shown(evidence, principal(evidence)), issuer);
   if (!kept.ok) throw new Error(kept.error.reason);
   return kept.value;
 };
 const authority: StoredAuthority = { id: "a".repeat(32), ends: instant(at + 7 * day), evidence: stored() };
 const later = instant(at + day);
-const use = (record: ClientRecord | undefined, moment = later, of = authority) =>
-  identifyStored(of, "use", record, moment);
+const use = (
+  record: ClientRecord | undefined,
+  moment = later,
+  of = authority,
+  by: IssuerStanding | undefined = issuer,
+) => identifyStored(of, "use", { client: record, issuer: by }, moment);
 
 test("an authority is judged as its live token would be: only its end and its name are its own", ({
   expect,
@@ -123,15 +144,71 @@ test("what needs a live caller makes no authority, and ends one when the grant d
   });
   for (const demand of [{ signedRequests: true }, { signedResponses: true }]) {
     const who = principal({ ...live, client: demanding(demand) });
-    expect(storableEvidence(who, live.token, live.certificate)).toMatchObject({ ok: false });
+    expect(storableEvidence(shown(live, who), issuer)).toMatchObject({ ok: false });
     expect(use(demanding(demand))).toMatchObject({ error: { reason: "authority_needs_caller" } });
   }
   const who = principal(live);
   const emergency = { justification: "chest pain", personName: undefined, signedInAt: at, until: later };
   for (const change of [{ unbound: true }, { emergency }])
-    expect(storableEvidence({ ...who, ...change }, live.token, live.certificate)).toMatchObject({
-      ok: false,
-    });
+    expect(storableEvidence(shown(live, { ...who, ...change }), issuer)).toMatchObject({ ok: false });
+  const needsCaller = { error: { reason: "authority_needs_caller" } };
+  const endless = { ...shown(live, who), certificateEnds: undefined };
+  expect(storableEvidence(endless, issuer), "a certificate without an end").toMatchObject(needsCaller);
+  const nameless = { ...shown(live, who), token: { ...live.token, keyId: undefined } };
+  expect(storableEvidence(nameless, issuer), "a key without a name").toMatchObject(needsCaller);
+});
+
+test("an authority ends with the certificate that made it, also if the registry knows no end of it", ({
+  expect,
+}) => {
+  const open = {
+    ...client,
+    certificates: [{ x5t, from: undefined, to: undefined }],
+    agreements: [agreement],
+  };
+  const evidence = { ...authority.evidence, certificateEnds: instant(at + 2 * day) };
+  expect(use(open, instant(at + 2 * day - 1), { ...authority, evidence }).ok).toBe(true);
+  expect(use(open, instant(at + 2 * day), { ...authority, evidence })).toMatchObject({
+    error: { reason: "authority_ended" },
+  });
+});
+
+test("an authority ends with its issuer's entry, with a change of the entry, and with the token's key", ({
+  expect,
+}) => {
+  const entry: TrustedIssuer = {
+    iss: "https://issuer.example.org",
+    keys: [],
+    algorithms: ["ES256"],
+    audience: "phylax",
+    purpose: { claim: "purpose" },
+    claims: { client: "azp" },
+  };
+  const digest = ({ digest: text }: IssuerStanding) => text;
+  const before = issuerStandingOf(entry, [key("token-1")]);
+  const copy = issuerStandingOf({ ...structuredClone(entry), jwksUri: undefined }, [key("token-2"), key()]);
+  expect(digest(copy), "a replaced key is no other entry").toBe(digest(before));
+  for (const change of [
+    { audience: "other" },
+    { algorithms: ["PS256" as const] },
+    { jwksUri: "https://other.example.org" },
+    { claims: { client: "client" } },
+    { purpose: { fixed: ["TREAT"] } },
+  ])
+    expect(digest(issuerStandingOf({ ...entry, ...change }, []))).not.toBe(digest(before));
+  const made: StoredAuthority = {
+    ...authority,
+    evidence: { ...authority.evidence, issuerEntry: before.digest },
+  };
+  expect(use(client, later, made, before).ok).toBe(true);
+  const refusals = [undefined, issuerStandingOf({ ...entry, audience: "other" }, [key("token-1")]), copy].map(
+    (now) => identifyStored(made, "use", { client, issuer: now }, later),
+  );
+  expect(refusals).toMatchObject([
+    { error: { reason: "issuer_unknown" } },
+    { error: { reason: "issuer_unknown" } },
+    { error: { reason: "key_unknown" } },
+  ]);
 });
 
 test("evidence at rest is the evidence that was stored, with the bytes of its certificate", ({ expect }) => {

@@ -1,5 +1,5 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
-import type { AuthorityProblem } from "#identity/authority-document";
+import type { AuthorityProblem } from "#identity/authority/authority-document";
 import type { RegistryEnd } from "#registry/ends-soon";
 import type { MergeMode } from "#registry/merge";
 import type { RegistryProblem } from "#registry/problem";

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { ok } from "#kernel/result";
-import { authorityListing } from "#identity/authority-document";
+import { authorityListing } from "#identity/authority/authority-document";
 import { rejectedAt, type Verb } from "#admin/administer";
 import type { RegistryDesk } from "#admin/ports";
 

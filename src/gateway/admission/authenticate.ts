@@ -3,6 +3,7 @@ import {
   type Certificate,
   type CertificateRefusal,
 } from "#identity/certificate/certificate";
+import type { AuthorityRefusal } from "#identity/authority/authority";
 import type { ClientDirectory, TokenVerifier } from "#identity/ports";
 import type { ClientRecord } from "#identity/client";
 import {
@@ -48,6 +49,9 @@ export type AuthenticateRefusal =
   | ProofRefusal
   | PrincipalRefusal;
 
+/** Why a caller who was proven does not stand any more. */
+export type StandingRefusal = PrincipalRefusal | AuthorityRefusal;
+
 /**
  * The caller, and a check that the registry still says so later; registry data is ten seconds old at most.
  */
@@ -56,7 +60,7 @@ export interface Authenticated {
   /** The token and the certificate that proved the caller. */
   readonly token: ProvenToken;
   readonly certificate: Certificate | undefined;
-  readonly stillStands: (at: Instant) => Promise<Result<undefined, PrincipalRefusal>>;
+  readonly stillStands: (at: Instant) => Promise<Result<undefined, StandingRefusal>>;
 }
 
 export interface AuthenticatePorts {

@@ -1,6 +1,7 @@
-import { identifyStored, type StoredAuthority, type AuthorityRefusal } from "#identity/authority";
+import { identifyStored, type StoredAuthority } from "#identity/authority/authority";
+import type { IssuerStandings } from "#identity/authority/issuer-standing";
 import type { ClientDirectory } from "#identity/ports";
-import { hasSameGround, type Principal, type PrincipalRefusal } from "#identity/principal";
+import { hasSameGround, type Principal } from "#identity/principal";
 import type { RequestSignatureRefusal } from "#identity/request-signature";
 import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
@@ -11,6 +12,7 @@ import {
   type AuthenticatePorts,
   type AuthenticateRefusal,
   type PresentedCredentials,
+  type StandingRefusal,
 } from "./authenticate.ts";
 
 export type SignedRefusal =
@@ -62,6 +64,12 @@ export async function prove(
   return ok(caller);
 }
 
+/** The registry, by which a stored authority is judged at each use. */
+export interface StoredCallerPorts {
+  readonly clients: ClientDirectory;
+  readonly issuers: IssuerStandings;
+}
+
 /**
  * Proves the caller of a use of a stored authority: the evidence that was proven when it was made, judged by the registry
  * as it is now. No other door of a caller without a token exists.
@@ -71,17 +79,20 @@ export async function prove(
 export async function proveStored(
   authority: StoredAuthority,
   use: string,
-  clients: ClientDirectory,
+  { clients, issuers }: StoredCallerPorts,
   at: Instant,
-): Promise<Result<Caller, PrincipalRefusal | AuthorityRefusal>> {
+): Promise<Result<Caller, StandingRefusal>> {
   const { token, certificate } = authority.evidence;
-  const identifiedAt = async (moment: Instant) =>
-    identifyStored(authority, use, await registered(token, clients), moment);
+  const identifiedAt = async (moment: Instant) => {
+    const [client, issuer] = await Promise.all([registered(token, clients), issuers.of(token.issuer)]);
+    return identifyStored(authority, use, { client, issuer }, moment);
+  };
   const who = await identifiedAt(at);
   if (!who.ok) return who;
-  const stillStands = async (moment: Instant): Promise<Result<undefined, PrincipalRefusal>> => {
+  const stillStands = async (moment: Instant): Promise<Result<undefined, StandingRefusal>> => {
     const again = await identifiedAt(moment);
-    return again.ok && hasSameGround(again.value, who.value)
+    if (!again.ok) return again;
+    return hasSameGround(again.value, who.value)
       ? ok(undefined)
       : err({ reason: "grant_missing", purpose: who.value.purpose });
   };

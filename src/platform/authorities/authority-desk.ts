@@ -2,7 +2,7 @@ import { WorkerEntrypoint } from "cloudflare:workers";
 import { instant, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { keyList } from "#platform/config/key-list-setting";
-import type { AuthorityTask } from "#identity/authority-document";
+import type { AuthorityTask } from "#identity/authority/authority-document";
 import { endAuthority, insertAuthority, liveAuthority } from "./authority-rows.ts";
 import { openEvidence, personName, sealEvidence } from "./sealed-evidence.ts";
 

@@ -17,6 +17,7 @@ import type { PublicJwk } from "#identity/jose/jwk";
 import type { Statement } from "#policy/consent/consent";
 import { noticeKinds, type DenialGround } from "#registry/case-document";
 import type { AuthorityTask } from "#identity/authority-document";
+import type { AuthorityTask } from "#identity/authority/authority-document";
 import type { ProposalDocument } from "#registry/proposal-document";
 import type { IssuerEntry, OriginEntry } from "#registry/state";
 import type { Instant } from "#kernel/clock";

@@ -1,10 +1,12 @@
 import { test } from "vitest";
 import { isProven, proveStored } from "#gateway/admission/caller";
 import { openReleaseGate } from "#gateway/admission/release-gate";
-import { storableEvidence, type StoredAuthority } from "#identity/authority";
+import { storableEvidence, type StoredAuthority } from "#identity/authority/authority";
 import type { ClientRecord } from "#identity/client";
 import { denialName } from "#identity/denial";
 import type { Denial } from "#identity/denial-document";
+import { issuerStandingOf, type IssuerStanding } from "#identity/authority/issuer-standing";
+import type { PublicJwk } from "#identity/jose/jwk";
 import { identify } from "#identity/principal";
 import type { ProvenToken } from "#identity/token";
 import { instant } from "#kernel/clock";
@@ -33,6 +35,9 @@ const token: ProvenToken = {
   binding: { kind: "certificate", x5t },
 };
 
+const key: PublicJwk = { kty: "EC", crv: "P-256", x: "x", y: "y", kid: "token-1" };
+const standing = issuerStandingOf({ iss: publicUrl }, [key]);
+
 /** A job under an authority, two hours after its token ended. */
 async function begun() {
   const certificate = vouched(x5t);
@@ -45,7 +50,10 @@ async function begun() {
     purpose: undefined,
     at,
   });
-  const evidence = who.ok ? storableEvidence(who.value, token, certificate) : who;
+  const certificateEnds = instant(at + 9 * hour);
+  const evidence = who.ok
+    ? storableEvidence({ who: who.value, token, certificate, certificateEnds }, standing)
+    : who;
   if (!evidence.ok) throw new Error(evidence.error.reason);
   const authority: StoredAuthority = {
     id: "a".repeat(32),
@@ -55,6 +63,7 @@ async function begun() {
   const state = {
     at: instant(at + 2 * hour),
     client: record as ClientRecord | undefined,
+    issuer: standing as IssuerStanding | undefined,
     denied: new Set<string>() as ReadonlySet<string>,
   };
   const limiter: Limiter = {
@@ -70,7 +79,8 @@ async function begun() {
     },
   };
   const clients = { find: async () => state.client, findExternal: async () => undefined };
-  const prove = () => proveStored(authority, "use", clients, state.at);
+  const issuers = { of: async () => state.issuer };
+  const prove = () => proveStored(authority, "use", { clients, issuers }, state.at);
   return { state, prove, ports: { limiter, clock: () => state.at } };
 }
 
@@ -109,22 +119,45 @@ test.for(ends)(
   },
 );
 
-test.for<readonly [string, (state: Awaited<ReturnType<typeof begun>>["state"]) => unknown]>([
-  ["its end comes", (state) => (state.at = instant(at + 5 * hour))],
-  ["the client leaves the registry", (state) => (state.client = undefined)],
-  ["the client is suspended", (state) => (state.client = { ...record, status: "suspended" })],
-  ["the certificate is taken out", (state) => (state.client = { ...record, certificates: [] })],
-  ["the agreement ends", (state) => (state.client = { ...record, agreements: [] })],
-  ["the grant is taken back", (state) => (state.client = { ...record, grants: [] })],
-])("a use that has begun ends when %s, and no later use begins", async ([, change], { expect }) => {
-  const { state, prove, ports } = await begun();
-  const caller = await prove();
-  if (!caller.ok) throw new Error(caller.error.reason);
-  const gate = await openReleaseGate(caller.value, ports);
-  change(state);
-  expect(gate.ok && (await gate.value.stillGood()).ok).toBe(false);
-  expect((await prove()).ok).toBe(false);
-});
+test.for<readonly [string, string, (state: Awaited<ReturnType<typeof begun>>["state"]) => unknown]>([
+  ["its end comes", "token_expired", (state) => (state.at = instant(at + 5 * hour))],
+  ["the client leaves the registry", "client_unknown", (state) => (state.client = undefined)],
+  [
+    "the client is suspended",
+    "client_suspended",
+    (state) => (state.client = { ...record, status: "suspended" }),
+  ],
+  [
+    "the certificate is taken out",
+    "certificate_not_registered",
+    (state) => (state.client = { ...record, certificates: [] }),
+  ],
+  [
+    "the agreement ends",
+    "purpose_not_in_agreement",
+    (state) => (state.client = { ...record, agreements: [] }),
+  ],
+  ["the grant is taken back", "grant_missing", (state) => (state.client = { ...record, grants: [] })],
+  ["its issuer leaves the registry", "issuer_unknown", (state) => (state.issuer = undefined)],
+  [
+    "its issuer withdraws the token's key",
+    "key_unknown",
+    (state) => (state.issuer = issuerStandingOf({ iss: publicUrl }, [])),
+  ],
+])(
+  "a use that has begun ends when %s, and no later use begins: %s",
+  async ([, reason, change], { expect }) => {
+    const { state, prove, ports } = await begun();
+    const caller = await prove();
+    if (!caller.ok) throw new Error(caller.error.reason);
+    const gate = await openReleaseGate(caller.value, ports);
+    change(state);
+    expect(gate.ok && (await gate.value.stillGood()), "the real reason is on record").toMatchObject({
+      error: { reason },
+    });
+    expect((await prove()).ok).toBe(false);
+  },
+);
 
 test("a use ends when the grant's policy is another one: its answer was made for the former", async ({
   expect,

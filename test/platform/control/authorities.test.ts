@@ -5,7 +5,7 @@ import { openEvidence, sealEvidence } from "#platform/authorities/sealed-evidenc
 import { denialName } from "#identity/denial";
 import { instant } from "#kernel/clock";
 import { readKeyList, type KeyList } from "#kernel/key-list";
-import { authoritiesPageMax } from "#identity/authority-document";
+import { authoritiesPageMax } from "#identity/authority/authority-document";
 import { emptyRegistry } from "./registry.ts";
 
 const keeping = exports.AuthorityKeeping;

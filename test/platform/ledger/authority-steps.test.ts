@@ -1,6 +1,6 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { test, vi } from "vitest";
-import { authorityStepId } from "#identity/authority";
+import { authorityStepId } from "#identity/authority/authority";
 import type { AuditEvent } from "#audit/event";
 import { overAt } from "#ledger/log-name";
 import { verifyLog } from "#ledger/verify";

@@ -1,5 +1,5 @@
 import { DurableObject } from "cloudflare:workers";
-import { authorityMillisecondsMax } from "#identity/authority";
+import { authorityMillisecondsMax } from "#identity/authority/authority";
 import { denialName } from "#identity/denial";
 import { denialScope, readDenial, type Denial } from "#identity/denial-document";
 import type { MergeMode } from "#registry/merge";
