@@ -59,7 +59,7 @@ export const operatorRefusals = {
   ),
   ...rowFor(certificateProblems, unproven),
   ...rowFor(
-    [...signatureProblems, ...deniedCredentials, ...tokenProblems],
+    [...signatureProblems, ...deniedCredentials, ...tokenProblems, "person_denied"],
     unauthenticated(badOperatorToken),
   ),
   ...rowFor(proofProblems, {

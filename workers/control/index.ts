@@ -1,4 +1,5 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
+import { authorityMillisecondsMax } from "#identity/authority/authority";
 import type { AuthorityProblem } from "#identity/authority/authority-document";
 import type { RegistryEnd } from "#registry/ends-soon";
 import type { MergeMode } from "#registry/merge";
@@ -20,7 +21,9 @@ import {
 import { registryEnds, waitingWork } from "#platform/registry/console-overview";
 import { log } from "#platform/log";
 import { AuthorityKeeping } from "#platform/authorities/authority-desk";
-import { endAuthority, listAuthorities, type ListedAuthority } from "#platform/authorities/authority-rows";
+import { listAuthorities, type ListedAuthority } from "#platform/authorities/authority-rows";
+import { endDenied } from "#platform/authorities/end-denied";
+import { keyList } from "#platform/config/key-list-setting";
 import { AgreementReading } from "#platform/registry/agreement-reading";
 import { PolicyReading } from "#platform/registry/policy-reading";
 import { lastProbes, recordProbe, type LastProbe, type RecordedProbe } from "#platform/origins/origin-probes";
@@ -153,12 +156,19 @@ export class RegistryDesk extends WorkerEntrypoint<ControlEnv> {
       const problem = { reason: "denial_unregistered", field } as const;
       return err(Array.isArray(document) ? inList(index, problem) : problem);
     }
-    for (const denial of read.value) {
-      await revocationsOf(this.env).deny(denial);
-      // in force already; a later lift brings no authority back
-      if (denial.kind === "authority")
-        await endAuthority(REGISTRY, denial, { at: instant(Date.now()), by: "an operator" });
-    }
+    const revocations = revocationsOf(this.env);
+    for (const denial of read.value) await revocations.deny(denial); // all, before anything that may be late
+    const at = instant(Date.now());
+    const keys = keyList("CONSENT_KEY", this.env.CONSENT_KEY);
+    const ends = endDenied(REGISTRY, keys, read.value, { at, by: "an operator" });
+    await within(registryPatienceMilliseconds, ends, "the registry does not answer in time").catch(
+      async () => {
+        // No end is stored: the denial of a token lasts as long as an authority that the token may have made.
+        const until = instant(at + authorityMillisecondsMax);
+        for (const denial of read.value)
+          if (denial.kind === "token") await revocations.deny({ ...denial, until });
+      },
+    );
     return ok(undefined);
   }
 

@@ -1,41 +1,51 @@
-import { and, asc, eq, gt, isNull, lte, sql } from "drizzle-orm";
-import type { Instant } from "#kernel/clock";
+import { and, asc, eq, gt, inArray, isNull, lte, or, type SQL, sql } from "drizzle-orm";
+import { dayMilliseconds, instant, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { drizzled, type RegistrySql } from "#platform/registry/registry-sql";
 import { authorities } from "#platform/registry/schema";
 import { authoritiesPageMax, authorityListing, type AuthorityProblem } from "#identity/authority/authority-document";
 
 export type AuthorityRow = typeof authorities.$inferSelect;
-/** An authority as an operator sees it: neither its evidence nor its person. */
-export type ListedAuthority = Omit<AuthorityRow, "evidence" | "person">;
+/** An authority as an operator sees it: neither its evidence nor its person, nor the token that made it. */
+export type ListedAuthority = Omit<AuthorityRow, "evidence" | "person" | "token">;
 
-/** Live authorities at a time. A person of a client has some exports and subscriptions; no client fills the table. */
-export const authoritiesMax = { ofClient: 200, ofPerson: 20 } as const;
+/**
+ * Authorities at a time. A person of a client has some exports and subscriptions; no client fills the table, also not
+ * with those that ended before their time.
+ */
+export const authoritiesMax = { ofClient: 200, ofPerson: 20, withEnded: 2_000 } as const;
+
+// An operator finds why a job stopped for as long.
+const endedMilliseconds = 7 * dayMilliseconds;
 
 const isLive = (at: Instant) => and(isNull(authorities.endedAt), gt(authorities.endsAt, at));
 
 /**
- * Stores an authority, once: a repeat under its id changes nothing. False: the client or the person has as many as it
- * may. The counts and the row are one statement, so that two at once pass no limit. Deletes the rows that are past
- * their end.
+ * Stores an authority, once: a repeat under its id changes nothing. Returns the stored row; undefined: the client or
+ * the person has as many as it may. The counts and the row are one statement, so that two at once pass no limit.
+ * Deletes the rows that are past their end, or that ended a week ago.
  */
-export async function insertAuthority(registry: RegistrySql, row: AuthorityRow): Promise<boolean> {
+export async function insertAuthority(
+  registry: RegistrySql,
+  row: AuthorityRow,
+): Promise<AuthorityRow | undefined> {
   const db = drizzled(registry);
-  await db.delete(authorities).where(lte(authorities.endsAt, row.madeAt));
-  const live = (max: number, isOfPerson: boolean) => sql`(SELECT count(*) FROM authorities
-    WHERE client = ${row.client} AND ended_at IS NULL AND id <> ${row.id}
-    ${isOfPerson ? sql`AND person = ${row.person}` : sql``}) < ${max}`;
+  const [past, endedLongAgo] = [row.madeAt, instant(row.madeAt - endedMilliseconds)];
+  await db
+    .delete(authorities)
+    .where(or(lte(authorities.endsAt, past), lte(authorities.endedAt, endedLongAgo)));
+  const fewer = (max: number, more: SQL) => sql`(SELECT count(*) FROM authorities
+    WHERE client = ${row.client} AND id <> ${row.id} ${more}) < ${max}`;
+  const live = sql`AND ended_at IS NULL`;
   await db.run(sql`INSERT INTO authorities
-    (id, client, person, origin, purpose, agreement, bound_to, task, made_at, ends_at, evidence)
-    SELECT ${row.id}, ${row.client}, ${row.person}, ${row.origin}, ${row.purpose}, ${row.agreement}, ${row.boundTo},
-      ${row.task}, ${row.madeAt}, ${row.endsAt}, ${row.evidence}
-    WHERE ${live(authoritiesMax.ofClient, false)} AND ${live(authoritiesMax.ofPerson, true)}
+    (id, client, person, token, origin, purpose, agreement, bound_to, task, made_at, ends_at, evidence)
+    SELECT ${row.id}, ${row.client}, ${row.person}, ${row.token}, ${row.origin}, ${row.purpose}, ${row.agreement},
+      ${row.boundTo}, ${row.task}, ${row.madeAt}, ${row.endsAt}, ${row.evidence}
+    WHERE ${fewer(authoritiesMax.withEnded, sql``)} AND ${fewer(authoritiesMax.ofClient, live)}
+      AND ${fewer(authoritiesMax.ofPerson, sql`${live} AND person = ${row.person}`)}
     ON CONFLICT (id) DO NOTHING`);
-  const there = await db
-    .select({ client: authorities.client })
-    .from(authorities)
-    .where(eq(authorities.id, row.id));
-  return there[0]?.client === row.client;
+  const [there] = await db.select().from(authorities).where(eq(authorities.id, row.id));
+  return there?.client === row.client ? there : undefined;
 }
 
 /** A live authority; undefined: it has ended, or there is none of this id. */
@@ -51,16 +61,28 @@ export async function liveAuthority(
   return row;
 }
 
-/** Ends an authority for good, and deletes its evidence. */
-export async function endAuthority(
+/** Which authorities end: one of a client, or all that a token or a person made, by their pseudonyms. */
+export type EndedAuthorities =
+  | { readonly client: string; readonly authority: string }
+  | { readonly tokens: readonly string[] }
+  | { readonly persons: readonly string[] };
+
+/** Ends authorities for good, and deletes their evidence. */
+export async function endAuthorities(
   registry: RegistrySql,
-  { client, authority }: { readonly client: string; readonly authority: string },
+  which: EndedAuthorities,
   ended: { readonly at: Instant; readonly by: string },
 ): Promise<void> {
   await drizzled(registry)
     .update(authorities)
     .set({ endedAt: ended.at, endedBy: ended.by, evidence: null })
-    .where(and(eq(authorities.id, authority), eq(authorities.client, client), isNull(authorities.endedAt)));
+    .where(and(isNull(authorities.endedAt), isAmong(which)));
+}
+
+function isAmong(which: EndedAuthorities): SQL | undefined {
+  if ("tokens" in which) return inArray(authorities.token, [...which.tokens]);
+  if ("persons" in which) return inArray(authorities.person, [...which.persons]);
+  return and(eq(authorities.id, which.authority), eq(authorities.client, which.client));
 }
 
 /** A page of authorities in the order of their ids: the live ones, or also those that ended before their time. */
@@ -85,5 +107,5 @@ export async function listAuthorities(
     )
     .orderBy(asc(authorities.id))
     .limit(authoritiesPageMax);
-  return ok(rows.map(({ evidence: _evidence, person: _person, ...listed }) => listed));
+  return ok(rows.map(({ evidence: _evidence, person: _person, token: _token, ...listed }) => listed));
 }

@@ -37,11 +37,34 @@ export function openEvidence(
   return undefined;
 }
 
-/** The pseudonym of a person at a client, by which authorities are counted: 43 characters of base64url. */
-export const personName = (keys: KeyList, client: string, person: string): string =>
-  createHmac("sha256", keys[0].reveal())
-    .update(`phylax authority person v1\n${client}\n${person}`)
-    .digest("base64url");
+/** A person as an issuer names it, by which authorities are counted, and ended. */
+export interface NamedPerson {
+  readonly issuer: string;
+  readonly subject: string;
+}
+
+/** A token as its issuer names it (`jti`). */
+export interface NamedToken {
+  readonly issuer: string;
+  readonly id: string;
+}
+
+/** The pseudonyms of a person, one under each key, the current first: 43 characters of base64url. */
+export const personNames = (
+  keys: KeyList,
+  { issuer, subject }: NamedPerson,
+): readonly [string, ...string[]] =>
+  underEach(keys, `phylax authority person v1\n${JSON.stringify([issuer, subject])}`);
+
+/** As {@link personNames}, of the token that made an authority. */
+export const tokenNames = (keys: KeyList, { issuer, id }: NamedToken): readonly [string, ...string[]] =>
+  underEach(keys, `phylax authority token v1\n${JSON.stringify([issuer, id])}`);
+
+function underEach([first, ...others]: KeyList, text: string): readonly [string, ...string[]] {
+  const pseudonym = (key: Secret<Uint8Array>) =>
+    createHmac("sha256", key.reveal()).update(text).digest("base64url");
+  return [pseudonym(first), ...others.map(pseudonym)];
+}
 
 const sealing = (key: Secret<Uint8Array>, salt: Uint8Array): Secret<Uint8Array> =>
   new Secret(hkdf(key, salt, utf8(label)));

@@ -19,15 +19,15 @@ export async function unregisteredField(
   const has = async (table: SQLiteTable, condition: SQL | undefined): Promise<boolean> =>
     (await db.select().from(table).where(condition).limit(1)).length > 0;
   const hasClient = (id: string) => has(clients, eq(clients.id, id));
+  const hasIssuer = async (iss: string) => iss === builtIn || (await has(issuers, eq(issuers.iss, iss)));
   switch (denial.kind) {
-    case "token":
     case "person":
+      return (await hasIssuer(denial.issuer)) ? undefined : "issuer";
+    case "token":
     case "key": {
       // the keys of a client stand under its id
       const { issuer } = denial;
-      const isKnown =
-        issuer === builtIn || (await has(issuers, eq(issuers.iss, issuer))) || (await hasClient(issuer));
-      return isKnown ? undefined : "issuer";
+      return (await hasIssuer(issuer)) || (await hasClient(issuer)) ? undefined : "issuer";
     }
     case "certificate":
     case "proof_key":

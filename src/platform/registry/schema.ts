@@ -372,6 +372,7 @@ export const authorities = sqliteTable(
     id: text("id").primaryKey(),
     client: text("client").notNull(),
     person: text("person").notNull(),
+    token: text("token").notNull(),
     origin: text("origin").notNull(),
     purpose: text("purpose").notNull(),
     agreement: text("agreement").notNull(),
@@ -383,5 +384,11 @@ export const authorities = sqliteTable(
     endedBy: text("ended_by"),
     evidence: text("evidence"),
   },
-  (table) => [index("authorities_by_client").on(table.client, table.person)],
+  (table) => [
+    index("authorities_by_client").on(table.client, table.person),
+    index("authorities_by_person").on(table.person),
+    index("authorities_by_token").on(table.token),
+    index("authorities_by_end").on(table.endsAt),
+    index("authorities_by_early_end").on(table.endedAt),
+  ],
 );

@@ -11,11 +11,13 @@ import { emptyRegistry } from "./registry.ts";
 const keeping = exports.AuthorityKeeping;
 const desk = exports.RegistryDesk;
 const day = 86_400_000;
+const issuer = "https://issuer.example.org";
 const idOf = (number: number) => number.toString(16).padStart(32, "0");
 const asked = (id: string, change: object = {}) => ({
   id,
   client: "research",
-  person: "https://issuer.example.org nurse",
+  person: { issuer, subject: "nurse" },
+  token: { issuer, id: `jti of ${id}`, expires: instant(Date.now() + 60_000) },
   origin: "main",
   purpose: "HRESCH",
   agreement: "dua",
@@ -33,6 +35,13 @@ const listed = async (document: object = {}) => {
 };
 const column = async (id: string, name: string) =>
   await env.REGISTRY.prepare(`SELECT ${name} FROM authorities WHERE id = ?`).bind(id).first(name);
+
+const registerIssuer = () =>
+  env.REGISTRY.prepare(
+    "INSERT INTO issuers (iss, jwks, audience, algs, purpose, claims) VALUES (?, '{\"keys\":[]}', 'a', '[]', '{}', '{}')",
+  )
+    .bind(issuer)
+    .run();
 
 beforeEach(async () => {
   await emptyRegistry();
@@ -105,6 +114,7 @@ test("a person and a client have a bounded number of authorities, also when all 
   const row = (number: number, person: string) => ({
     ...asked(idOf(number)),
     person: person.padEnd(43, "-"),
+    token: "t".repeat(43),
     madeAt: at,
     endsAt: instant(at + day),
     endedAt: null,
@@ -122,7 +132,7 @@ test("a person and a client have a bounded number of authorities, also when all 
   let all = authoritiesMax.ofPerson;
   for (let person = 0; all < authoritiesMax.ofClient + 10; person += 1) {
     const some = await insert(authoritiesMax.ofPerson, `person-${person}`, 1_000 + all);
-    if (!some.includes(true)) break;
+    if (!some.some(Boolean)) break;
     all += some.filter(Boolean).length;
   }
   expect(all).toBe(authoritiesMax.ofClient);
@@ -135,11 +145,94 @@ test("a person and a client have a bounded number of authorities, also when all 
   expect(await keeping.make(asked(idOf(9_998))), "an end gives room").toMatchObject(made);
 });
 
+test("P4: the denial of its token ends an authority for good, also when the token is over", async ({
+  expect,
+}) => {
+  const [one, other] = [asked(idOf(1)), asked(idOf(2))];
+  for (const each of [one, other]) await keeping.make(each);
+  await registerIssuer();
+  const until = instant(Date.now() - 1000); // its exp: no guard remembers the denial
+  expect(await desk.revoke({ kind: "token", issuer, id: one.token.id, until })).toMatchObject(made);
+  expect(await keeping.use(one.id)).toBeUndefined();
+  expect(await keeping.use(other.id), "an authority of another token goes on").toBeDefined();
+  expect(await column(one.id, "ended_by")).toBe("an operator");
+});
+
+test("P4: a token that is denied, or over, makes no authority, however close the two calls come", async ({
+  expect,
+}) => {
+  const builtIn = env.PUBLIC_URL;
+  const denied = { issuer: builtIn, id: "denied", expires: instant(Date.now() + 60_000) };
+  expect(await exports.OwnTokenRevocation.revoke("research", denied.id, denied.expires)).toBe(true);
+  const refused = (reason: string) => ({ ok: false, error: { reason } });
+  expect(await keeping.make(asked(idOf(1), { token: denied }))).toMatchObject(refused("token_denied"));
+  expect(await keeping.use(idOf(1))).toBeUndefined();
+  const over = { issuer: builtIn, id: "over", expires: instant(Date.now()) };
+  expect(await keeping.make(asked(idOf(2), { token: over }))).toMatchObject(refused("token_expired"));
+  expect(await keeping.use(idOf(2))).toBeUndefined();
+  for (let round = 3; round < 23; round += 1) {
+    const token = { issuer: builtIn, id: `jti-${round}`, expires: instant(Date.now() + 60_000) };
+    await Promise.all([
+      keeping.make(asked(idOf(round), { token })),
+      exports.OwnTokenRevocation.revoke("research", token.id, token.expires),
+    ]);
+    expect(await keeping.use(idOf(round)), `round ${round}`).toBeUndefined();
+  }
+});
+
+test("P4: a denied person's authorities end for good, at each client, and a lift brings none back", async ({
+  expect,
+}) => {
+  const denial = { kind: "person", issuer, subject: "nurse" } as const;
+  await keeping.make(asked(idOf(1)));
+  await keeping.make(asked(idOf(2), { client: "payer" }));
+  await keeping.make(asked(idOf(3), { person: { issuer, subject: "other" } }));
+  expect(await desk.revoke(denial), "a misspelt issuer denies nobody").toMatchObject({
+    error: { reason: "denial_unregistered", field: "issuer" },
+  });
+  await registerIssuer();
+  expect(await desk.revoke([denial])).toMatchObject(made);
+  expect(await desk.lift(denial)).toMatchObject({ ok: true, value: true });
+  expect([await keeping.use(idOf(1)), await keeping.use(idOf(2))]).toEqual([undefined, undefined]);
+  expect(await keeping.use(idOf(3))).toBeDefined();
+});
+
+test("P4: while the registry is away each denial of a list is in force, a token's as long as its authority may live", async ({
+  expect,
+}) => {
+  await env.REGISTRY.prepare("DROP TABLE authorities").run();
+  const until = instant(Date.now() + 1000);
+  const token = { kind: "token", issuer: env.PUBLIC_URL, id: "jti", until } as const;
+  const proofKey = { kind: "proof_key", jkt: "A".repeat(43) } as const;
+  expect(await desk.revoke([token, proofKey])).toMatchObject(made);
+  const news = await exports.RevocationFeed.news({ client: "research", issuers: [env.PUBLIC_URL] });
+  if (news.kind !== "whole") throw new Error("the whole state was asked for");
+  const ends = new Map(news.denied.map((each) => [each.name, each.until]));
+  expect(ends.get(denialName(token))).toBeGreaterThan(Date.now() + 89 * day);
+  expect(ends.get(denialName(proofKey))).toBeNull();
+});
+
+test("authorities that ended are deleted after a week, and fill no table before", async ({ expect }) => {
+  const at = Date.now();
+  const ended = (number: number, when: number) =>
+    env.REGISTRY.prepare(
+      "INSERT INTO authorities VALUES (?, 'research', ?, ?, 'main', 'HRESCH', 'dua', ?, 'export', ?, ?, ?, 'jobs', NULL)",
+    ).bind(idOf(number), "p".repeat(43), "t".repeat(43), "A".repeat(43), at - 9 * day, at + day, when);
+  await env.REGISTRY.batch([ended(1, at - 8 * day), ended(2, at - 6 * day)]);
+  await keeping.make(asked(idOf(3)));
+  expect((await listed({ state: "all" })) as object[]).toMatchObject([{ id: idOf(2) }, { id: idOf(3) }]);
+  await env.REGISTRY.batch(
+    Array.from({ length: authoritiesMax.withEnded }, (_, i) => ended(10 + i, at - day)),
+  );
+  expect(await keeping.make(asked(idOf(4)))).toMatchObject(tooMany);
+  expect(await keeping.make(asked(idOf(5), { client: "payer" }))).toMatchObject(made);
+});
+
 test("the registry shows neither the patient nor the person of an authority", async ({ expect }) => {
   await keeping.make(asked(idOf(1)));
   const row = JSON.stringify(await env.REGISTRY.prepare("SELECT * FROM authorities").first());
-  for (const name of ["amara", "okafor", "nurse", "issuer.example"]) expect(row).not.toContain(name);
-  expect(JSON.stringify(await listed())).not.toMatch(/amara|nurse|evidence|person/u);
+  for (const name of ["amara", "okafor", "nurse", "issuer.example", "jti"]) expect(row).not.toContain(name);
+  expect(JSON.stringify(await listed())).not.toMatch(/amara|nurse|evidence|person|token/u);
 });
 
 test.for(["client", "origin", "purpose", "id", "ends_at"])(
@@ -174,8 +267,8 @@ test("every authority is on some page, and a malformed question lists none", asy
   await env.REGISTRY.batch(
     ids.map((id, i) =>
       env.REGISTRY.prepare(
-        "INSERT INTO authorities VALUES (?, ?, ?, 'main', 'HRESCH', 'dua', ?, 'export', ?, ?, NULL, NULL, 'x')",
-      ).bind(id, `client-${i % 7}`, "p".repeat(43), "A".repeat(43), at, at + day),
+        "INSERT INTO authorities VALUES (?, ?, ?, ?, 'main', 'HRESCH', 'dua', ?, 'export', ?, ?, NULL, NULL, 'x')",
+      ).bind(id, `client-${i % 7}`, "p".repeat(43), "t".repeat(43), "A".repeat(43), at, at + day),
     ),
   );
   const first = await listed();
