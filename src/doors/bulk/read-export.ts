@@ -27,11 +27,11 @@ export interface ExportRequest {
   readonly elements: readonly { readonly type: ResourceType | undefined; readonly path: string }[];
   /** Ids; empty: every patient of the level. */
   readonly patients: readonly string[];
-  /** The Provenance of each row that leaves: the newest alone, or every one. Undefined: the guide's default. */
+  /** The Provenance of each row that leaves: the newest alone, or all. Undefined: the guide's default. */
   readonly provenance: "latest" | "relevant" | undefined;
   readonly outputFormat: typeof ndjson;
   readonly allowPartialManifests: boolean;
-  /** Names of parameters that `Prefer: handling=lenient` let be ignored: the manifest's `error` says so. */
+  /** Names of parameters that were ignored under `Prefer: handling=lenient`: the manifest's `error` names them. */
   readonly ignored: readonly string[];
 }
 
@@ -115,7 +115,7 @@ type Reading = Result<Part, ExportRefusal["reason"]>;
 interface ParameterRow {
   /** Each text is a list that commas separate; else there is one text alone. */
   readonly isList: boolean;
-  /** A parameter that limits what leaves is never ignored: more would leave than was asked for. */
+  /** A parameter that limits the rows is never ignored: more would leave than the client asked for. */
   readonly limits: boolean;
   readonly read: (texts: readonly string[], asked: Asked) => Reading;
 }
