@@ -69,6 +69,21 @@ export const forms = {
     headers: "headers of the answer",
     body: "the FHIR resource, or a text that is not JSON",
   }),
+  exportStart: object({ folder: "the folder", status: "polling location" }),
+  exportStatus: object({
+    state: "`running` or `finished`",
+    "progress?": "the server's words, such as `40%`",
+    "waitSeconds?": "seconds until the next question",
+    "files?": "number of files with resources",
+    "transactionTime?": "start of the export",
+    "expires?": "time until which the files can be downloaded",
+  }),
+  exportDownload: object({
+    folder: "the folder",
+    transactionTime: "start of the export: `--since` of the next",
+    files: "each: `file`, `type`, `rows`",
+  }),
+  exportCancel: object({ status: "polling location, which no longer answers" }),
   registryShow: object({
     digest: "digest of the registry's state",
     "issuers?": "entries as in a registry file",

@@ -1,6 +1,7 @@
 import { forms } from "../result-forms.ts";
 import { clientCommands } from "./client-commands.ts";
 import { deidCommands } from "./deid-commands.ts";
+import { exportCommands } from "./export-commands.ts";
 import { deploymentCommands } from "./deployment-commands.ts";
 import { operatorCommands } from "./operator-commands.ts";
 import { policyCommands } from "./policy-commands.ts";
@@ -12,6 +13,7 @@ import { nameOf, optionsOf, type Command } from "./command.ts";
 /** All commands in the order of the help. A command whose words begin with a shorter command's comes first. */
 export const commands: readonly Command[] = [
   ...clientCommands,
+  ...exportCommands,
   ...registryCommands,
   ...operatorCommands,
   ...deploymentCommands,

@@ -36,6 +36,19 @@ const signIn = {
 /** Further texts, by the option, or by the verb and the option where verbs differ. */
 const texts: Readonly<Record<string, string>> = {
   "--scope": "SMART scopes of the token (default: all that the grant has)",
+  "export start --group": "id of a Group (default: all patients)",
+  "export start --system": "all resources, with those of no patient",
+  "export start --type": "resource type, or several with commas; repeat it for several",
+  "export start --type-filter":
+    "search that a type's rows must meet, such as `Condition?code=x`; repeat it for several",
+  "export start --elements":
+    "element that leaves, such as `Patient.birthDate` or `id`; repeat it for several",
+  "export start --since": "only rows that changed after this instant",
+  "export start --until": "only rows that changed before this instant",
+  "export start --patients": "file with a patient's id on each line; `-` is standard input",
+  "export start --provenance": "the Provenance of each row: `latest`, or `all`",
+  "export start --lenient":
+    "parameters that the server does not support are ignored and named in `messages.1.ndjson`",
   "get --header": "a header of the request; repeat it for several",
   "get --include": "prints the status and the headers too",
   "registry plan --remove":

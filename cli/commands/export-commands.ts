@@ -1,0 +1,45 @@
+import { forms } from "../result-forms.ts";
+import type { Command } from "./command.ts";
+
+/** The commands of a client about exports of many resources (FHIR Bulk Data Access). */
+export const exportCommands: readonly Command[] = [
+  {
+    words: ["export", "start"],
+    result: forms.exportStart,
+    takes: [
+      "CLIENT FOLDER [--group ID | --system] [--type TYPE]… [--type-filter 'TYPE?QUERY']… [--elements NAME]…",
+      "    [--since INSTANT] [--until INSTANT] [--patients FILE|-] [--provenance latest|all] [--lenient]",
+      "    [--purpose CODE] [--scope SCOPE] [--state DIR]",
+    ].join("\n"),
+    does: "Starts an export as a client: of all patients, of a group's patients, or of the whole system.",
+    examples: [
+      "phylax export start research ./export --type Patient,Condition",
+      "phylax export start payer ./export --group roster --since 2026-11-01T00:00:00Z",
+    ],
+    load: async () => (await import("../export/export-start.ts")).exportStart,
+  },
+  {
+    words: ["export", "status"],
+    result: forms.exportStatus,
+    takes: "FOLDER [--state DIR]",
+    does: "Prints how far an export is.",
+    examples: ["phylax export status ./export"],
+    load: async () => (await import("../export/export-status.ts")).exportStatus,
+  },
+  {
+    words: ["export", "download"],
+    result: forms.exportDownload,
+    takes: "FOLDER [--state DIR]",
+    does: "Waits until an export is finished and downloads its files; a second call goes on where the first ended.",
+    examples: ["phylax export download ./export"],
+    load: async () => (await import("../export/export-download.ts")).exportDownload,
+  },
+  {
+    words: ["export", "cancel"],
+    result: forms.exportCancel,
+    takes: "FOLDER [--state DIR]",
+    does: "Cancels an export, or deletes the files of a finished export at the server.",
+    examples: ["phylax export cancel ./export"],
+    load: async () => (await import("../export/export-cancel.ts")).exportCancel,
+  },
+];
