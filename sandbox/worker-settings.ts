@@ -162,6 +162,7 @@ export function workerSettings(
         SUBJECT_KEY: keys.subject,
       },
     },
+    guards: { vars: {}, secrets: {} },
     jobs: { vars: { DEID_CHECK: "on" }, secrets: { CODES_KEY: keys.codes } },
     ops: {
       vars: {

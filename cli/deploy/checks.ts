@@ -158,7 +158,7 @@ function layoutProblems(
 }
 
 /** These workers are called by RPC alone. */
-const withoutHost: ReadonlySet<string> = new Set<DeployedWorker>(["control", "jobs"]);
+const withoutHost: ReadonlySet<string> = new Set<DeployedWorker>(["control", "guards", "jobs"]);
 
 function loggingProblems(worker: string, config: RawConfig | undefined): readonly string[] {
   const text = JSON.stringify(config?.observability ?? {});

@@ -4,7 +4,7 @@ import { workerConfigs } from "../keys/made-keys.ts";
 import type { Environment } from "./environment.ts";
 
 /** The workers of a deployment, in the order in which they are deployed: bindings run one way. */
-export const deployedWorkers = ["control", "ledger", "jobs", "gateway", "ops"] as const;
+export const deployedWorkers = ["control", "ledger", "guards", "jobs", "gateway", "ops"] as const;
 export type DeployedWorker = (typeof deployedWorkers)[number];
 
 /** A configuration of a worker, as wrangler reads it from TOML or JSON. */
@@ -117,11 +117,12 @@ const bindingsOf = ({ vpcServices, mtlsCertificates }: Environment): object => (
   ...(mtlsCertificates.length > 0 && { mtls_certificates: mtlsCertificates }),
 });
 
-/** The host names of a worker: custom domains. `control` and `jobs` have none. */
+/** The host names of a worker: custom domains. `control`, `guards` and `jobs` have none. */
 function hostsOf(worker: DeployedWorker, deployment: Environment): readonly string[] {
   const urls: readonly (string | undefined)[] = {
     control: [],
     ledger: [deployment.ledgerUrl],
+    guards: [],
     jobs: [],
     gateway: [deployment.publicUrl, deployment.mtlsUrl],
     ops: [deployment.opsUrl],
@@ -152,6 +153,8 @@ function variablesOf(worker: DeployedWorker, deployment: Environment): Record<st
         AUDITOR_KEYS: { keys: deployment.auditors },
         WITNESSES: deployment.witnesses,
       };
+    case "guards":
+      return {};
     case "jobs":
       return { LEDGER_JURISDICTION: deployment.jurisdiction };
     case "gateway":

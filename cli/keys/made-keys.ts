@@ -20,7 +20,7 @@ export interface PrivateJwk {
   readonly use: "sig" | "enc";
 }
 
-export type Worker = "gateway" | "control" | "ledger" | "jobs" | "ops" | "witness";
+export type Worker = "gateway" | "control" | "ledger" | "guards" | "jobs" | "ops" | "witness";
 /** How the value of a secret is made. `list`: `NEW OLD`, the first is used and each is accepted. */
 export type SecretForm = "Ed25519" | "Ed25519 list" | "ES256" | "list";
 
@@ -34,6 +34,7 @@ export const workerSecrets: Readonly<Record<Worker, Readonly<Record<string, Secr
   },
   control: { CONSENT_KEY: "list" },
   ledger: { CHECKPOINT_KEY: "Ed25519 list", ACCOUNTING_KEY: "list", SUBJECT_KEY: "list" },
+  guards: {},
   jobs: { CODES_KEY: "list" },
   ops: { DPOP_NONCE_KEY: "list", CONSOLE_SESSION_KEY: "list" },
   witness: { WITNESS_KEY: "Ed25519" },
@@ -44,6 +45,7 @@ export const workerConfigs: Readonly<Record<Worker, string>> = {
   gateway: "wrangler.toml",
   control: "workers/control/wrangler.toml",
   ledger: "workers/ledger/wrangler.toml",
+  guards: "workers/guards/wrangler.toml",
   jobs: "workers/jobs/wrangler.toml",
   ops: "workers/ops/wrangler.toml",
   witness: "workers/witness/wrangler.toml",

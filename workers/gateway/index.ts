@@ -32,7 +32,6 @@ import { probeStates } from "#platform/origins/probe-states";
 import type { PolicyDocument } from "#policy/schema";
 import { RegistryReader } from "#platform/registry/copies/registry-reader";
 import { ElementCounter } from "#platform/elements/isolate/element-counter";
-import { ClientGuard } from "#platform/guard/object/client-guard";
 import { guardDenials, refreshingGuard } from "#platform/guard/isolate/denials";
 import { guardLimiter } from "#platform/guard/isolate/limiter";
 import { guardMemory } from "#platform/guard/isolate/assertion-memory";
@@ -65,8 +64,6 @@ import { upstream } from "#platform/origins/upstream";
 import { inTime, partInTime, withinBudget } from "#platform/deadlines";
 import { tokenApp } from "#token/app";
 import { keepTables } from "./handed-tables.ts";
-
-export { ClientGuard };
 
 /** The gateway worker: joins the gateway and the built-in issuer to their Cloudflare bindings. */
 function open(env: GatewayEnv): (request: Request) => Promise<Response> {

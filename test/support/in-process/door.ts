@@ -20,8 +20,8 @@ import { memoryOrigin, type MemoryOrigin } from "../../../sandbox/origin/memory-
 import { readRegistryFile } from "../../../sandbox/registry-file.ts";
 import { syntheticResources } from "../../../sandbox/synthetic/generate.ts";
 import * as control from "../../../workers/control/index.ts";
+import * as guardsWorker from "../../../workers/guards/index.ts";
 import * as jobs from "../../../workers/jobs/index.ts";
-import type * as gatewayWorker from "../../../workers/gateway/index.ts";
 import type * as ledgerWorker from "../../../workers/ledger/index.ts";
 import { openLedger } from "../auditor.ts";
 import { mentionsOf } from "../hidden-origin.ts";
@@ -134,7 +134,6 @@ export interface Door {
 interface WorkerModule {
   readonly default: { fetch(request: Request, env: object, context: object): Response | Promise<Response> };
 }
-type GatewayModule = WorkerModule & Pick<typeof gatewayWorker, "ClientGuard">;
 
 const ledgerName = "ledger.phylax.example";
 const ledgerShards = 4;
@@ -343,7 +342,7 @@ async function startWorkers(
   // that it opened first.
   const gateway = (await import(
     /* @vite-ignore */ `../../../workers/gateway/index.ts?door=${number}`
-  )) as GatewayModule;
+  )) as WorkerModule;
   const ledger = (await import(
     /* @vite-ignore */ `../../../workers/ledger/index.ts?door=${number}`
   )) as typeof ledgerWorker;
@@ -392,7 +391,15 @@ async function startWorkers(
     DATA_SET_CODES: dataSetCodes,
   };
   const elementCounts = namespace(ledger.ElementCounts, () => ledgerEnv);
-  const guards = namespace(gateway.ClientGuard, () => gatewayEnv);
+  const guardsEnv: Env = {
+    ...workerVariables("workers/guards/wrangler.toml"),
+    REVOCATION_FEED: remoteStub(
+      service(control.RevocationFeed, () => controlEnv),
+      "revocations",
+      remote,
+    ),
+  };
+  const guards = namespace(guardsWorker.ClientGuard, () => guardsEnv);
   const gatewayEnv: Env = {
     ...workerVariables("wrangler.toml"),
     ...shards,
@@ -404,11 +411,6 @@ async function startWorkers(
     ...variables,
     ...rateLimitsOf("wrangler.toml"),
     REGISTRY: REGISTRY.through(remote),
-    REVOCATION_FEED: remoteStub(
-      service(control.RevocationFeed, () => controlEnv),
-      "revocations",
-      remote,
-    ),
     CONSENT_DESK: remoteStub(
       service(control.ConsentDesk, () => controlEnv),
       "consents",
@@ -488,7 +490,7 @@ async function startWorkers(
     async elsewhere(others: Readonly<Record<string, string>> = {}) {
       const further = (await import(
         /* @vite-ignore */ `../../../workers/gateway/index.ts?door=${number}-${++isolates}`
-      )) as GatewayModule;
+      )) as WorkerModule;
       const env = { ...gatewayEnv, ...others };
       return async (request: Request) => await further.default.fetch(request, env, context);
     },
