@@ -55,7 +55,7 @@ const rooms: Record<string, { readonly rooms: readonly string[]; readonly from: 
   entrypoint: { rooms: pure, from: [] },
   gateway: gatewayRoom,
   // A room for each further tongue: what it reads and writes. It has no rule.
-  doors: { rooms: ["kernel", "fhir"], from: [] },
+  doors: { rooms: ["kernel", "fhir", "identity", "limits", "entrypoint", "gateway"], from: [] },
   token: { rooms: belowDoors, from: [] },
   admin: { rooms: belowDoors, from: ["hono", "hono/*", "zod"] },
   // Its pages ask for the same verbs as the operators' API.

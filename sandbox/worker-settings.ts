@@ -163,7 +163,23 @@ export function workerSettings(
       },
     },
     guards: { vars: {}, secrets: {} },
-    jobs: { vars: { DEID_CHECK: "on" }, secrets: { CODES_KEY: keys.codes } },
+    jobs: {
+      vars: {
+        PUBLIC_URL: gateway,
+        MTLS_URL: mtls,
+        ...shards,
+        ...places,
+        TOKEN_VERIFICATION_KEYS: JSON.stringify({ keys: [publicHalf(keys.token)] }),
+        DEID_CHECK: "on",
+      },
+      serviceBindings,
+      secrets: {
+        ...secrets,
+        CODES_KEY: keys.codes,
+        PAGING_KEY: keys.paging,
+        DPOP_NONCE_KEY: keys.dpopNonce,
+      },
+    },
     ops: {
       vars: {
         OPS_URL: ops,

@@ -15,6 +15,8 @@ export const budgets: Readonly<Record<string, Budget>> = {
   guards: { config: "workers/guards/wrangler.toml", kibibytes: 15, startMilliseconds: 700 },
   jobs: { config: "workers/jobs/wrangler.toml", kibibytes: 80, startMilliseconds: 700 },
   ops: { config: "workers/ops/wrangler.toml", kibibytes: 510, startMilliseconds: 700 },
+  jobs: { config: "workers/jobs/wrangler.toml", kibibytes: 330, startMilliseconds: 700 },
+  ops: { config: "workers/ops/wrangler.toml", kibibytes: 500, startMilliseconds: 700 },
   witness: { config: "workers/witness/wrangler.toml", kibibytes: 40, startMilliseconds: 700 },
 };
 

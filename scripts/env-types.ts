@@ -27,7 +27,7 @@ const workers = [
     config: "workers/jobs/wrangler.toml",
     folder: "jobs",
     name: "JobsEnv",
-    others: ["workers/control/wrangler.toml"],
+    others: ["workers/control/wrangler.toml", "workers/ledger/wrangler.toml", "workers/guards/wrangler.toml"],
   },
   { config: "workers/witness/wrangler.toml", folder: "witness", name: "WitnessWorkerEnv", others: [] },
   {

@@ -29,6 +29,8 @@ export const deadlines = {
   rowLeases: 2_000,
   /** The codes of a page. A late code is made, and the row has it at the next call. */
   codes: 5_000,
+  /** An export begun, found or ended. A late beginning is no export that the client knows: it ends within a day. */
+  exports: 5_000,
   /** An accounting reads all shelves of a patient. */
   accounting: 20_000,
   /** Sums after an answer: they are lost. */

@@ -64,6 +64,7 @@ function open(env: GatewayEnv): (request: Request) => Promise<Response> {
   const serving = {
     ...ports,
     configured,
+    exports: (request: Request) => env.EXPORT_DOOR.fetch(request),
     answers: answerSigner({ key: config.responseSigningKey, others: config.responseVerificationKeys, clock }),
     originKeys: async (name: string) => {
       const origin = await origins.find(name);

@@ -3,7 +3,11 @@ import { dayMilliseconds, instant, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { drizzled, type RegistrySql } from "#platform/registry/registry-sql";
 import { authorities } from "#platform/registry/schema";
-import { authoritiesPageMax, authorityListing, type AuthorityProblem } from "#identity/authority/authority-document";
+import {
+  authoritiesPageMax,
+  authorityListing,
+  type AuthorityProblem,
+} from "#identity/authority/authority-document";
 
 export type AuthorityRow = typeof authorities.$inferSelect;
 /** An authority as an operator sees it: neither its evidence nor its person, nor the token that made it. */

@@ -1,41 +1,21 @@
-import { createHmac, randomBytes } from "node:crypto";
+import { createHmac } from "node:crypto";
 import { utf8 } from "#kernel/encoded";
 import type { KeyList } from "#kernel/key-list";
 import { Secret } from "#kernel/secret";
-import { hkdf, openBox, sealBox } from "#ledger/leaf/seal";
+import { hkdf } from "#ledger/leaf/seal";
+import { openText, sealText } from "#platform/sealed-text";
 
 const label = "phylax authority v1";
-const saltBytes = 32;
-const noNonce = new Uint8Array(12);
+/** Seals the evidence of an authority under `CONSENT_KEY`. `place`: the columns that stand beside the evidence. */
+export const sealEvidence = (keys: KeyList, place: readonly (string | number)[], evidence: string): string =>
+  sealText(sealing, keys, placeOf(place), evidence);
 
-/**
- * Seals the evidence of an authority with AES-256-GCM, under a key that follows from the first key of `CONSENT_KEY` and
- * a random salt, so that no nonce repeats. `place`: the columns that stand beside it, which its box opens with alone.
- */
-export function sealEvidence(keys: KeyList, place: readonly (string | number)[], evidence: string): string {
-  const salt = new Uint8Array(randomBytes(saltBytes));
-  const box = sealBox(sealing(keys[0], salt), noNonce, placeOf(place), utf8(evidence));
-  return Buffer.concat([salt, box]).toString("base64");
-}
-
-/** Undefined: no listed key sealed it, or a column beside it was changed. */
-export function openEvidence(
+/** Undefined: no listed key sealed the evidence, or a column beside it was changed. */
+export const openEvidence = (
   keys: KeyList,
   place: readonly (string | number)[],
   sealed: string,
-): string | undefined {
-  const bytes = new Uint8Array(Buffer.from(sealed, "base64"));
-  for (const key of keys) {
-    const opened = openBox(
-      sealing(key, bytes.subarray(0, saltBytes)),
-      noNonce,
-      placeOf(place),
-      bytes.subarray(saltBytes),
-    );
-    if (opened !== undefined) return new TextDecoder().decode(opened);
-  }
-  return undefined;
-}
+): string | undefined => openText(sealing, keys, placeOf(place), sealed);
 
 /** A person as an issuer names it, by which authorities are counted, and ended. */
 export interface NamedPerson {

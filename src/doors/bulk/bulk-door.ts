@@ -1,0 +1,353 @@
+import { addressOf } from "#entrypoint/edge";
+import { readAtMost } from "#entrypoint/bounded-body";
+import { faceOf } from "#entrypoint/gateway-face";
+import { isArray, isObject, property, readObject, textAt, type JsonObject } from "#fhir/json/json";
+import { isLenient } from "#fhir/preconditions";
+import { hasPatients } from "#fhir/r4/compartment-tables";
+import { isResourceType, type ResourceType } from "#fhir/r4/elements";
+import { readElementList } from "#fhir/search/element-list";
+import type { Caller } from "#gateway/admission/caller";
+import { admit, type Arrival, type Call } from "#gateway/http/admit";
+import { outcomeAnswer } from "#gateway/http/answer";
+import { addRefusalHeaders, recordedFields, type AnswerHeadersPorts } from "#gateway/http/answer-headers";
+import { httpContent } from "#gateway/http/http-content";
+import { proveSigned, type ProveSignedPorts } from "#gateway/http/prove-signed";
+import { sendWindows } from "#gateway/http/send-windows";
+import type { GatewayRefusal } from "#gateway/outcome";
+import { pass, type Door } from "#gateway/pipeline";
+import type { ReleasedAnswer } from "#gateway/release";
+import { storableEvidence } from "#identity/authority/authority";
+import { certificateEnd } from "#identity/certificate/certificate";
+import { instant } from "#kernel/clock";
+import { utf8 } from "#kernel/encoded";
+import { err, ok, type Result } from "#kernel/result";
+import { download, type DownloadPorts } from "./download.ts";
+import type { StoredFile, ExportJobs, StoredExport } from "./export-jobs.ts";
+import { exportStatusUrl } from "./export-urls.ts";
+import { ignoredOutcomes, manifestOf, manifestsOf } from "./manifest.ts";
+import {
+  readExportParameters,
+  readExportQuery,
+  type ExportLevel,
+  type ExportRequest,
+} from "./read-export.ts";
+
+export interface BulkPorts extends DownloadPorts, ProveSignedPorts, AnswerHeadersPorts {
+  readonly exports: ExportJobs;
+  /** 16 random bytes in hex. */
+  readonly newId: () => string;
+}
+
+/** A request at an address of exports, as it was read for a proven caller. */
+type Asked =
+  | { readonly kind: "start"; readonly request: ExportRequest }
+  | { readonly kind: "status"; readonly stored: StoredExport; readonly page: number }
+  | { readonly kind: "cancel"; readonly stored: StoredExport }
+  | { readonly kind: "file"; readonly stored: StoredExport; readonly file: StoredFile | "messages" };
+
+const dayMilliseconds = 86_400_000;
+const parametersBytesMax = 1_048_576;
+
+/** Answers a request for an export, its status or a file (FHIR Bulk Data Access 3.0.0), on record. */
+export async function serveExport(arrival: Arrival, ports: BulkPorts): Promise<Response> {
+  const { id, turn, at, method, continent, headers } = arrival;
+  const request = { id, turn, at, method, continent, address: addressOf(headers) };
+  const call = admit(withoutAccept(arrival));
+  const door = call.ok ? new BulkDoor(call.value, arrival, ports) : undefined;
+  const answer = await pass(request, door === undefined ? (call as never) : ok(door), ports);
+  const { asked, caller } = door ?? {};
+  const { outcome } = answer;
+  if (outcome.kind === "refused" || asked === undefined || caller === undefined)
+    return refusedAnswer(outcome.kind === "refused" ? outcome.refusal : { reason: "path_unknown" }, answer);
+  const fields = new Headers(recordedFields(arrival, answer, ports));
+  switch (asked.kind) {
+    case "start":
+      return startExport(asked.request, outcome.kind === "local" ? outcome.text : "{}");
+    case "cancel":
+      await ports.exports.end(caller.who.client.id, asked.stored.id);
+      return new Response(null, { status: 202, headers: fields });
+    case "status":
+      return sendManifest(manifestOf(finished(asked.stored), asked.page), asked.stored);
+    case "file":
+      return sendFile(asked.stored, asked.file);
+  }
+
+  async function startExport(wanted: ExportRequest, statement: string): Promise<Response> {
+    if (caller === undefined || !call.ok) throw new Error("not admitted");
+    const stored = storedExport(wanted, searchedTypes(statement));
+    const begun = await ports.exports.addExport(caller.who.client.id, stored);
+    if (!begun.ok) return refusedAnswer(begun.error, answer);
+    fields.set("content-location", exportStatusUrl(stored.base, stored.id));
+    return new Response(null, { status: 202, headers: fields });
+  }
+
+  function storedExport(wanted: ExportRequest, searched: ReadonlySet<string>): StoredExport {
+    if (caller === undefined || !call.ok) throw new Error("not admitted");
+    const types = wanted.types.length > 0 ? wanted.types : [...searched].filter(isResourceType);
+    const ofLevel = wanted.level.kind === "system" ? types : types.filter(hasPatients);
+    return {
+      id: ports.newId(),
+      owner: ownerOf(caller),
+      base: ports.fhirBase(call.value.origin),
+      request: arrival.url,
+      startedAt: at,
+      expires: instant(at + dayMilliseconds),
+      files: ofLevel.filter((type) => searched.has(type)).flatMap((type) => filesOf(type, wanted, at)),
+      ignored: wanted.ignored,
+      withheldTypes: ofLevel.filter((type) => !searched.has(type)),
+      allowPartialManifests: wanted.allowPartialManifests,
+    };
+  }
+
+  async function sendFile(stored: StoredExport, wanted: StoredFile | "messages"): Promise<Response> {
+    if (caller === undefined || !call.ok) throw new Error("not admitted");
+    fields.set("content-type", "application/fhir+ndjson");
+    fields.set("expires", new Date(stored.expires).toUTCString());
+    if (wanted === "messages") return new Response(ndjsonOf(messagesOf(stored)), { headers: fields });
+    const begun = await download(wanted, { caller, call: call.value, request, base: stored.base }, ports);
+    if (!begun.ok) return refusedAnswer(begun.error, answer);
+    const { readable, work } = sendWindows(begun.value);
+    ports.keepAlive(work);
+    return new Response(readable, { headers: fields });
+  }
+
+  function sendManifest(body: JsonObject, stored: StoredExport): Response {
+    fields.set("content-type", "application/json");
+    fields.set("expires", new Date(stored.expires).toUTCString());
+    return new Response(JSON.stringify(body), { headers: fields });
+  }
+
+  function refusedAnswer(refusal: GatewayRefusal, released: ReleasedAnswer): Response {
+    const face = faceOf(refusal);
+    const extra = new Headers(recordedFields(arrival, released, ports));
+    addRefusalHeaders(
+      extra,
+      refusal,
+      face.status,
+      arrival,
+      call.ok ? call.value : undefined,
+      released,
+      ports,
+    );
+    return outcomeAnswer(id, face, "application/fhir+json", extra);
+  }
+}
+
+/** Reads the address and the parameters of an export. The core proves the caller, and records the answer. */
+class BulkDoor implements Door {
+  readonly call: Call;
+  asked: Asked | undefined;
+  caller: Caller | undefined;
+  readonly #arrival: Arrival;
+  readonly #ports: BulkPorts;
+
+  constructor(call: Call, arrival: Arrival, ports: BulkPorts) {
+    this.call = call;
+    this.#arrival = arrival;
+    this.#ports = ports;
+  }
+
+  readonly proveSigned: Door["proveSigned"] = async (who) => {
+    const proven = await proveSigned(this.call, this.#arrival, who, this.#ports);
+    return proven.ok ? ok(proven.value.signedBy) : proven;
+  };
+
+  trust(caller: Caller): void {
+    this.caller = caller;
+    this.#arrival.body?.trust?.();
+  }
+
+  /** The question to the core is the client's own permissions: they say which types a file may be made of. */
+  async interpret(): ReturnType<Door["interpret"]> {
+    const asked = await this.#read();
+    if (!asked.ok) return asked;
+    this.asked = asked.value;
+    return ok({
+      interaction: { kind: "capabilities" },
+      place: undefined,
+      content: httpContent(this.call, { headers: this.#arrival.headers, body: undefined }),
+      isBodiless: false,
+      isKnown: () => false,
+    });
+  }
+
+  async #read(): Promise<Result<Asked, GatewayRefusal>> {
+    const { caller, call } = this;
+    if (caller === undefined) throw new Error("nobody is proven");
+    // A download goes on after its token has ended, so each caller of exports must be one that may.
+    const { token, certificate, who } = caller;
+    const shown = { who, token, certificate, certificateEnds: certificateEnd(call.tlsClientAuth) };
+    const storable = storableEvidence(shown, await this.#ports.issuers.of(token.issuer));
+    if (!storable.ok) return storable;
+    const [first = "", second = "", third = ""] = call.segments;
+    if (first === "$export-status")
+      return this.#found(second, ["GET", "DELETE"], (stored) => this.#status(stored));
+    if (first === "$export-file") return this.#found(second, ["GET"], (stored) => fileOf(stored, third));
+    const level = levelOf(call.segments);
+    if (level === undefined || level.kind === "group")
+      return err({
+        reason: "interaction_not_supported",
+        interaction: "operation",
+        operation: "$export",
+      });
+    const request = await this.#request(level);
+    return request.ok ? ok({ kind: "start", request: request.value }) : request;
+  }
+
+  async #request(level: ExportLevel): Promise<Result<ExportRequest, GatewayRefusal>> {
+    const { method, query, origin } = this.call;
+    const { headers, body } = this.#arrival;
+    const handling = isLenient(headers.get("prefer")) ? "lenient" : "strict";
+    const read = async () => {
+      if (method === "GET") return readExportQuery(new URLSearchParams(query), level, handling);
+      const bytes = await readAtMost(body, parametersBytesMax);
+      if (bytes === undefined) return err({ reason: "body_too_large" } as const);
+      const parameters = bytes.length === 0 ? { resourceType: "Parameters" } : readObject(bytes);
+      if (parameters === undefined)
+        return err({ reason: "export_parameter_malformed", field: "Parameters" } as const);
+      return readExportParameters(parameters, level, handling, this.#ports.fhirBase(origin));
+    };
+    if (method !== "GET" && method !== "POST")
+      return err({ reason: "method_not_supported", allow: ["GET", "POST"] });
+    const request = await read();
+    if (!request.ok) return request;
+    const { patients, provenance } = request.value;
+    if (patients.length > 0) return err({ reason: "export_parameter_unknown", field: "patient" });
+    if (provenance !== undefined)
+      return err({ reason: "export_parameter_unknown", field: "includeAssociatedData" });
+    return request;
+  }
+
+  /** An export of this caller. An export of another caller is as unknown as no export. */
+  async #found(
+    job: string,
+    allow: readonly string[],
+    read: (stored: StoredExport) => Asked | undefined,
+  ): Promise<Result<Asked, GatewayRefusal>> {
+    if (!allow.includes(this.call.method)) return err({ reason: "method_not_supported", allow });
+    const { caller, call } = this;
+    const stored =
+      caller === undefined || !/^[0-9a-f]{32}$/u.test(job)
+        ? undefined
+        : await this.#ports.exports.find(caller.who.client.id, job);
+    const isOwn =
+      stored !== undefined &&
+      caller !== undefined &&
+      stored.owner === ownerOf(caller) &&
+      stored.base === this.#ports.fhirBase(call.origin);
+    const asked = isOwn ? read(stored) : undefined;
+    return asked === undefined ? err({ reason: "export_unknown" }) : ok(asked);
+  }
+
+  #status(stored: StoredExport): Asked | undefined {
+    if (this.call.method === "DELETE") return { kind: "cancel", stored };
+    const page = Number(new URLSearchParams(this.call.query).get("page") ?? "1");
+    return Number.isInteger(page) && page >= 1 && page <= manifestsOf(finished(stored))
+      ? { kind: "status", stored, page }
+      : undefined;
+  }
+}
+
+function fileOf(stored: StoredExport, number: string): Asked | undefined {
+  if (!/^[1-9]\d{0,5}$/u.test(number)) return undefined;
+  const at = Number(number);
+  const file = stored.files[at - 1];
+  if (file !== undefined) return { kind: "file", stored, file };
+  return at === stored.files.length + 1 && messagesOf(stored).length > 0
+    ? { kind: "file", stored, file: "messages" }
+    : undefined;
+}
+
+function levelOf([first = "", second, third]: readonly string[]): ExportLevel | undefined {
+  if (first === "$export") return { kind: "system" };
+  if (first === "Patient" && second === "$export") return { kind: "patient" };
+  return first === "Group" && third === "$export" ? { kind: "group", id: second ?? "" } : undefined;
+}
+
+/** Client, person, purpose and the key or certificate of the token, as text. */
+function ownerOf({ who, token }: Caller): string {
+  const { issuer, subject, purpose, patient } = who;
+  return JSON.stringify([who.client.id, issuer, subject, purpose, patient ?? null, token.binding]);
+}
+
+/** The types that the client may search, by its own statement of capabilities. */
+function searchedTypes(statement: string): ReadonlySet<string> {
+  const read = readObject(utf8(statement));
+  const inside = (object: JsonObject | undefined, name: string): readonly JsonObject[] => {
+    const list = object && property(object, name);
+    return isArray(list) ? list.filter(isObject) : [];
+  };
+  const types = inside(read, "rest").flatMap((rest) => inside(rest, "resource"));
+  const mayBeSearched = (type: JsonObject) =>
+    inside(type, "interaction").some((each) => textAt(each, "code") === "search-type");
+  return new Set(types.filter(mayBeSearched).flatMap((type) => textAt(type, "type") ?? []));
+}
+
+/** A file for each filter of a type. `_since` and `_until` limit each, and rows of later are left to the next export. */
+function filesOf(
+  type: ResourceType,
+  { since, until, typeFilters, elements }: ExportRequest,
+  startedAt: number,
+): readonly StoredFile[] {
+  const start = new Date(startedAt).toISOString();
+  const wanted = elements.flatMap(({ type: of, path }) =>
+    (of ?? type) === type && readElementList(type, path) !== undefined ? [path] : [],
+  );
+  const limits = [
+    ...(since === undefined ? [] : [`_lastUpdated=gt${encodeURIComponent(since)}`]),
+    ...(until === undefined ? [] : [`_lastUpdated=lt${encodeURIComponent(until)}`]),
+    `_lastUpdated=lt${encodeURIComponent(start)}`,
+    ...(wanted.length === 0 ? [] : [`_elements=${wanted.join(",")}`]),
+    `_count=${rowsOfPage}`,
+  ];
+  const filters = typeFilters.filter((filter) => filter.type === type).map(({ query }) => query);
+  return (filters.length === 0 ? [[]] : filters.map((query) => [query])).map((filter) => ({
+    type,
+    query: [...filter, ...limits].join("&"),
+  }));
+}
+
+const rowsOfPage = 500;
+
+function finished({ id, base, request, startedAt, files, allowPartialManifests, ...stored }: StoredExport) {
+  return {
+    job: id,
+    base,
+    request,
+    startedAt,
+    output: files.map(({ type }, at) => ({ type, file: at + 1 })),
+    deleted: [],
+    error: messagesOf(stored).length === 0 ? [] : [files.length + 1],
+    allowPartialManifests,
+  };
+}
+
+const messagesOf = ({
+  ignored,
+  withheldTypes,
+}: Pick<StoredExport, "ignored" | "withheldTypes">): readonly JsonObject[] => [
+  ...ignoredOutcomes(ignored),
+  ...withheldTypes.map((type) => ({
+    resourceType: "OperationOutcome",
+    issue: [
+      {
+        severity: "error",
+        code: "forbidden",
+        details: { text: `The client may not search the type ${type}.` },
+      },
+    ],
+  })),
+];
+
+const ndjsonOf = (lines: readonly JsonObject[]): string =>
+  lines.map((line) => `${JSON.stringify(line)}\n`).join("");
+
+/** The media type of a file is none that the core writes, and the form of the other answers is fixed. */
+const withoutAccept = (arrival: Arrival): Arrival => ({
+  ...arrival,
+  headers: {
+    get: (name) => (name === "accept" ? null : arrival.headers.get(name)),
+    has: (name) => name !== "accept" && arrival.headers.has(name),
+    [Symbol.iterator]: () => arrival.headers[Symbol.iterator](),
+  },
+});
