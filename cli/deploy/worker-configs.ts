@@ -84,7 +84,7 @@ function configOf(
     ...base,
     name: named(base.name),
     vars: { ...base.vars, ...variablesOf(worker, deployment) },
-    ...(worker === "gateway" && bindingsOf(deployment)),
+    ...((worker === "gateway" || worker === "jobs") && bindingsOf(deployment)),
     ...(hosts.length > 0 && { routes: hosts.map((pattern) => ({ pattern, custom_domain: true })) }),
     ...(services && { services: services.map((each) => changed(each, { service: named(each.service) })) }),
     ...(objects && {
@@ -111,7 +111,7 @@ const changed = <T extends object, U extends object>(entry: T, members: U): T & 
   ...members,
 });
 
-/** The gateway's bindings to origins, where there are any. */
+/** The bindings to origins, where there are any. */
 const bindingsOf = ({ vpcServices, mtlsCertificates }: Environment): object => ({
   ...(vpcServices.length > 0 && { vpc_services: vpcServices }),
   ...(mtlsCertificates.length > 0 && { mtls_certificates: mtlsCertificates }),
@@ -156,7 +156,13 @@ function variablesOf(worker: DeployedWorker, deployment: Environment): Record<st
     case "guards":
       return {};
     case "jobs":
-      return { LEDGER_JURISDICTION: deployment.jurisdiction };
+      return {
+        ...places,
+        ...placement,
+        MTLS_URL: deployment.mtlsUrl ?? "",
+        LEDGER_SPREAD: String(deployment.spread),
+        TOKEN_VERIFICATION_KEYS: text(deployment.tokenVerificationKeys),
+      };
     case "gateway":
       return {
         ...places,

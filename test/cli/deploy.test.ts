@@ -298,11 +298,11 @@ test("no value of the development stack is left in a configuration", () => {
       expect(JSON.stringify(value), `${worker} ${name}`).not.toMatch(/localhost|127\.0\.0\.1|\.example/u);
 });
 
-test("bindings to private origins are the gateway's alone", async () => {
+test("the Workers that ask origins alone have bindings to private origins", async () => {
   const bindings = { vpcServices: [{ binding: "HOSPITAL", service_id: "0190" }] };
   const configs = await configsOf({ ...deployment, ...bindings }, root, folder);
   const having = [...configs].filter(([, config]) => "vpc_services" in config).map(([worker]) => worker);
-  expect(having).toEqual(["gateway"]);
+  expect(having).toEqual(["jobs", "gateway"]);
   expect(configs.get("gateway")).toMatchObject({ vpc_services: bindings.vpcServices });
 });
 

@@ -1,6 +1,9 @@
-import { afterAll, beforeAll, test } from "vitest";
-import type { Reply } from "../../cli/connection/mutual-tls.ts";
+import type { Resource } from "@medplum/fhirtypes";
+import { afterAll, beforeAll, test, vi } from "vitest";
+import { send, type Reply } from "../../cli/connection/mutual-tls.ts";
+import { restricted } from "../support/fhir-parts.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
+import { requestOf } from "../support/in-process/mutual-tls.ts";
 
 let phylax: Door;
 beforeAll(async () => {
@@ -53,3 +56,205 @@ test("an export has the rows that the client's own searches show, each once, typ
     expect(rows(file).length).toBeGreaterThan(0);
   }
 });
+
+test("Patient level has types with patients alone, and a POST with Parameters asks as a GET does", async ({
+  expect,
+}) => {
+  const parameters = {
+    resourceType: "Parameters",
+    parameter: [
+      { name: "_since", valueInstant: "2000-01-01T00:00:00Z" },
+      { name: "_elements", valueString: "Patient.birthDate" },
+    ],
+  };
+  const kickOff = await phylax.ask("payer", "Patient/$export", {
+    method: "POST",
+    headers: { "content-type": "application/fhir+json", prefer: "respond-async" },
+    body: JSON.stringify(parameters),
+  });
+  expect(kickOff.status, kickOff.text).toBe(202);
+  const status = await phylax.ask("payer", String(kickOff.headers["content-location"]));
+  const { output } = JSON.parse(status.text) as Manifest;
+  const types = output.map(({ type }) => type);
+  expect(types).toContain("Patient");
+  expect(types).not.toContain("Practitioner");
+  const file = await phylax.ask("payer", output.find(({ type }) => type === "Patient")?.url ?? "");
+  expect(rows(file).length).toBeGreaterThan(0);
+  for (const row of rows(file)) expect(Object.keys(row)).not.toContain("name");
+});
+
+test("P1: each page of a file is on record with its patients, under the authority of the download", async ({
+  expect,
+}) => {
+  const { output } = await manifestOf("payer", "$export?_type=Observation");
+  const before = (await phylax.records()).length;
+  const file = await phylax.ask("payer", output[0]?.url ?? "");
+  const records = (await phylax.records()).slice(0);
+  expect(records.length).toBeGreaterThan(before);
+  const events = records.flatMap(({ event }) => (event?.authority === undefined ? [] : event));
+  const named = new Set(events.flatMap(({ patients }) => patients.map(({ patient }) => patient)));
+  const subjects = rows(file).flatMap((row) => {
+    const subject: unknown = Reflect.get(row, "subject");
+    const reference: unknown = typeof subject === "object" && subject && Reflect.get(subject, "reference");
+    return typeof reference === "string" ? `main/${reference}` : [];
+  });
+  expect(subjects.length).toBeGreaterThan(0);
+  for (const subject of subjects) expect([...named]).toContain(subject);
+  expect(events.every(({ what }) => what?.path?.startsWith("$export-file/"))).toBe(true);
+});
+
+test("the export of another client is as unknown as no export, and a deleted one is unknown to its own", async ({
+  expect,
+}) => {
+  const kickOff = await start("payer", "$export?_type=Patient");
+  const location = String(kickOff.headers["content-location"]);
+  const absent = location.replace(/[0-9a-f]{32}$/u, "0".repeat(32));
+  const fileOf = (status: string) => `${status.replace("$export-status", "$export-file")}/1`;
+  const without = (reply: Reply) => [reply.status, reply.text.replace(/Request [0-9a-f]+/u, "")];
+  for (const [own, none] of [
+    [location, absent],
+    [fileOf(location), fileOf(absent)],
+  ] as const)
+    expect(without(await phylax.ask("telehealth", own))).toEqual(
+      without(await phylax.ask("telehealth", none)),
+    );
+  expect((await phylax.ask("telehealth", location)).status).toBe(404);
+  expect((await phylax.ask("telehealth", location, { method: "DELETE" })).status).toBe(404);
+  expect((await phylax.ask("payer", location)).status).toBe(200);
+  expect((await phylax.ask("payer", location, { method: "DELETE" })).status).toBe(202);
+  for (const gone of [location, fileOf(location)]) expect((await phylax.ask("payer", gone)).status).toBe(404);
+});
+
+test.for([
+  ["$export?_type=Nothing", 400],
+  ["$export?_type=Patient&organizeOutputBy=Patient", 400],
+  ["$export?_type=Patient&_typeFilter=Patient%3F_sort%3Dname", 400],
+  ["Patient/$export?patient=Patient/a", 400],
+  ["Patient/$export?includeAssociatedData=LatestProvenanceResources", 400],
+  ["$export?_since=yesterday", 400],
+  ["Group/g/$export", 400],
+  ["$export-status/x", 404],
+  ["$export-file/x/1", 404],
+] as const)("%s is refused", async ([path, status], { expect }) => {
+  const reply = await start("payer", path);
+  expect([reply.status, JSON.parse(reply.text)], reply.text).toEqual([
+    status,
+    expect.objectContaining({ resourceType: "OperationOutcome" }),
+  ]);
+});
+
+test("an ignored name and a type that the client may not search are in a file of errors, and nothing else is", async ({
+  expect,
+}) => {
+  const kickOff = await phylax.ask("payer", "$export?_type=Patient,AuditEvent&organizeOutputBy=Patient", {
+    headers: { prefer: "respond-async, handling=lenient" },
+  });
+  const status = await phylax.ask("payer", String(kickOff.headers["content-location"]));
+  const { output, error } = JSON.parse(status.text) as Manifest;
+  expect(output.map(({ type }) => type)).toEqual(["Patient"]);
+  const errors = await phylax.ask("payer", error[0]?.url ?? "");
+  expect(errors.text).toContain("organizeOutputBy");
+  expect(errors.text).toContain("AuditEvent");
+});
+
+test("a row that may no longer leave at the download is not in the file, and nothing says why", async ({
+  expect,
+}) => {
+  const row = (id: string, more: object = {}): Resource => ({
+    resourceType: "Observation",
+    id,
+    status: "final",
+    category: [
+      {
+        coding: [
+          { system: "http://terminology.hl7.org/CodeSystem/observation-category", code: "laboratory" },
+        ],
+      },
+    ],
+    code: { coding: [{ system: "http://loinc.org", code: "718-7" }] },
+    subject: { reference: "Patient/amara-okafor" },
+    meta: { lastUpdated: "2026-01-01T00:00:00Z", ...more },
+  });
+  phylax.origin.load([row("stays"), row("withdrawn")]);
+  const filter = "$export?_type=Observation&_typeFilter=Observation%3F_id%3Dstays,withdrawn";
+  const manifest = await manifestOf("payer", filter);
+  const file = () => phylax.ask("payer", manifest.output[0]?.url ?? "");
+  expect(named(rows(await file()))).toEqual(["Observation/stays", "Observation/withdrawn"]);
+  phylax.origin.load([row("stays"), row("withdrawn", restricted)]);
+  const later = await file();
+  expect([later.status, named(rows(later))]).toEqual([200, ["Observation/stays"]]);
+});
+
+/** 2,600 rows: six pages of a file. */
+const many = Array.from({ length: 2_600 }, (_, n) => ({
+  resourceType: "Observation" as const,
+  id: `many-${n}`,
+  status: "final" as const,
+  category: [
+    {
+      coding: [{ system: "http://terminology.hl7.org/CodeSystem/observation-category", code: "vital-signs" }],
+    },
+  ],
+  code: { coding: [{ system: "http://loinc.org", code: "8867-4" }] },
+  subject: { reference: "Patient/amara-okafor" },
+}));
+
+/** Begins a download, acts after the first bytes, and reads to the end. */
+async function readAcross(client: string, act: () => Promise<void>) {
+  const { output } = await manifestOf(client, "$export?_type=Observation");
+  const { clientCa } = phylax.dev;
+  const headers = { authorization: `Bearer ${await phylax.token(client)}` };
+  const response = await phylax.within(() =>
+    phylax.fetch(requestOf(clientCa.cert, phylax.client(client).cert, output[0]?.url ?? "", { headers })),
+  );
+  if (response.status !== 200 || response.body === null) throw new Error(await response.text());
+  let [body, isWhole] = ["", true];
+  let hasActed = false;
+  try {
+    for await (const chunk of response.body) {
+      body += Buffer.from(chunk).toString();
+      if (!hasActed) await act();
+      hasActed = true;
+    }
+  } catch {
+    isWhole = false;
+  }
+  return { lines: body.split("\n").length - 1, isWhole };
+}
+
+test("a file goes on after its token has ended, because it is asked under a stored authority", async ({
+  expect,
+}) => {
+  phylax.origin.load(many);
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+  try {
+    const read = await readAcross("telehealth", async () => void vi.setSystemTime(Date.now() + 600_000));
+    expect(read.isWhole).toBe(true);
+    expect(read.lines).toBeGreaterThanOrEqual(many.length);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test(
+  "P4: a denial ends a download that has begun within ten seconds",
+  { timeout: 30_000 },
+  async ({ expect }) => {
+    const [operator] = phylax.dev.operators;
+    const denial = (path: string) =>
+      phylax.within(() =>
+        send(phylax.dev, operator, `${phylax.dev.ops}/api/${path}`, {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify({ kind: "client", client: "telehealth" }),
+        }),
+      );
+    const read = await readAcross("telehealth", async () => {
+      expect((await denial("revocations")).status).toBe(200);
+      await new Promise((resolve) => void setTimeout(resolve, 8_000));
+    });
+    expect((await denial("revocations/lift")).status).toBe(200);
+    expect(read.isWhole).toBe(false);
+    expect(read.lines, "what was asked before").toBeLessThan(many.length);
+  },
+);

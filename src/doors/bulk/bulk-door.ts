@@ -283,7 +283,10 @@ function searchedTypes(statement: string): ReadonlySet<string> {
   return new Set(types.filter(mayBeSearched).flatMap((type) => textAt(type, "type") ?? []));
 }
 
-/** A file for each filter of a type. `_since` and `_until` limit each, and rows of later are left to the next export. */
+/**
+ * A file for each filter of a type. Rows that changed at the start or later are left to the next export, whose `_since`
+ * is this start: each row is in one of the two.
+ */
 function filesOf(
   type: ResourceType,
   { since, until, typeFilters, elements }: ExportRequest,
@@ -294,7 +297,7 @@ function filesOf(
     (of ?? type) === type && readElementList(type, path) !== undefined ? [path] : [],
   );
   const limits = [
-    ...(since === undefined ? [] : [`_lastUpdated=gt${encodeURIComponent(since)}`]),
+    ...(since === undefined ? [] : [`_lastUpdated=ge${encodeURIComponent(since)}`]),
     ...(until === undefined ? [] : [`_lastUpdated=lt${encodeURIComponent(until)}`]),
     `_lastUpdated=lt${encodeURIComponent(start)}`,
     ...(wanted.length === 0 ? [] : [`_elements=${wanted.join(",")}`]),
