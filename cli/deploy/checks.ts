@@ -29,9 +29,9 @@ export interface Situation {
   readonly locks?: readonly LockRule[];
   /** The time of the gateway minus the time of this machine, in ms. */
   readonly clockMilliseconds?: number;
-  /** What is wrong with the answers of the host names, a sentence each. */
+  /** The faults of the answers of the host names, a sentence each. */
   readonly answering?: readonly string[];
-  /** What is wrong with the key that signs the root log. */
+  /** The faults of the key that signs the root log. */
   readonly rootKey?: readonly string[];
   /** The shards with which the ledger's half-year began, from the operators' door. */
   readonly halfYear?: HalfYearShards;
@@ -180,7 +180,7 @@ function loggingProblems(worker: string, config: RawConfig | undefined): readonl
   return problems;
 }
 
-/** The secrets of origins and issuers: a worker that has the core sends them (ADR 138). */
+/** Secrets of origins and issuers, which each worker with the core sends (ADR 138). */
 const originSecrets = (worker: DeployedWorker, { secretHosts }: Environment): readonly string[] =>
   worker === "gateway" || worker === "jobs"
     ? secretHosts.map((place) => place.slice(0, place.indexOf("@")))

@@ -3,7 +3,7 @@ import type { RegionShards } from "./layout.ts";
 
 /** The circumstances of a record that decide its region. */
 interface Circumstances {
-  readonly kind: "key" | "client" | "authority" | "address";
+  readonly kind: "key" | "client" | "address";
   readonly home?: Region | undefined;
   readonly continent?: string | undefined;
 }
@@ -23,7 +23,7 @@ const byContinent: Readonly<Record<string, readonly (readonly Region[])[]>> = {
 const onContinentToo: Readonly<Record<string, readonly Region[]>> = { AF: ["me"], AS: ["me"] };
 
 /**
- * The regions whose logs a record may go to. A key stays in its client's home region, wherever it sends from, and so does a job.
+ * The regions whose logs a record may go to. A key stays in its client's home region, wherever it sends from.
  * A different sender gets the region of its continent: the client's home region if that is there, otherwise
  * all regions there, so that their load is even. Empty: no configured region is nearer than any other.
  */
@@ -32,7 +32,7 @@ export function nearestRegions(
   { kind, home, continent }: Circumstances,
 ): readonly RegionShards[] {
   const atHome = regions.filter(({ region }) => region === home);
-  if (kind === "key" || kind === "authority") return atHome;
+  if (kind === "key") return atHome;
   const groups = Object.hasOwn(byContinent, continent ?? "") ? byContinent[continent ?? ""] : undefined;
   if (groups === undefined) return atHome; // an unknown place, such as Tor (T1)
   const here = [...(groups[0] ?? []), ...(onContinentToo[continent ?? ""] ?? [])];

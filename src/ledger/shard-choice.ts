@@ -15,8 +15,6 @@ import { nearestRegions } from "./nearest-regions.ts";
  * - client: an mTLS sender uses the shard of its isolate's turn if that is among its client's own `spread`
  *   shards, otherwise one of the client's shards by chance (ADR 72). All are in the region where the request
  *   arrived;
- * - authority: a job under a stored authority. A log that knows a step of it must be asked again, and no other log
- *   (`stepSink`);
  * - address: an anonymous refusal stays with its address prefix, so that a flood meets one log and its cap.
  *
  * `home`: the client's region in the registry. `continent`: `cf.continent` of the request. `turn`: random hex
@@ -38,7 +36,6 @@ export type Sender =
       readonly home?: Region | undefined;
       readonly continent?: string | undefined;
     }
-  | { readonly kind: "authority"; readonly authority: string; readonly home?: Region | undefined }
   | { readonly kind: "address"; readonly address: string; readonly continent?: string | undefined };
 
 // A ledger of which four logs refuse has a fault of its own.
@@ -56,7 +53,7 @@ export const logOf = (sender: Sender, layout: LedgerLayout, halfYear: string): s
 
 /**
  * The logs that may take a record whose own log refused it, in their order: further logs of the client, then of
- * its region, then of the ledger. A key and an authority have none: only their own log knows used proofs and steps.
+ * its region, then of the ledger. A key has none: only its own log knows its used proofs.
  */
 export function otherLogs(
   sender: Sender,
@@ -64,7 +61,7 @@ export function otherLogs(
   at: Instant,
   most = OTHER_LOGS_MAX,
 ): readonly string[] {
-  if (sender.kind === "key" || sender.kind === "authority") return [];
+  if (sender.kind === "key") return [];
   const halfYear = halfYearOf(at);
   const ranges = rangesOf(sender, layout, halfYear);
   const shards = sizeOf(ranges);
@@ -107,8 +104,6 @@ function placeAmong(sender: Sender, shards: number): number {
         ? ofTurn
         : (own.first + (Math.floor(turn / shards) % own.count)) % shards;
     }
-    case "authority":
-      return spread("authority", sender.authority) % shards;
     case "address":
       return spread("address", addressPrefix(sender.address)) % shards;
   }

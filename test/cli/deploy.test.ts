@@ -26,7 +26,7 @@ const secretsOf = (worker: DeployedWorker) =>
     Object.entries(workerSecrets[worker]).map(([name, form]) => [name, newSecret(name, form)]),
   );
 const gatewaySecrets = secretsOf("gateway");
-const { kid = "", kty = "", x = "" } = publicHalfOf(gatewaySecrets["TOKEN_SIGNING_KEY"] ?? "");
+const { kid = "", x = "" } = publicHalfOf(gatewaySecrets["TOKEN_SIGNING_KEY"] ?? "");
 const deployment = environmentSchema.parse({
   environment: "production",
   publicUrl: "https://fhir.hospital.org",
@@ -41,7 +41,7 @@ const deployment = environmentSchema.parse({
   bucket: "phylax-ledger",
   originHosts: ["ehr.hospital.org"],
   secretHosts: ["EHR_TOKEN@ehr.hospital.org"],
-  tokenVerificationKeys: { keys: [{ kid, kty, x }] },
+  tokenVerificationKeys: { keys: [{ kid, kty: "EC", x }] },
   auditors: [auditor("one"), auditor("two")],
 });
 const files = ["0001_registry.sql", "0002_introspection.sql"];
@@ -207,7 +207,7 @@ const broken: readonly Broken[] = [
   [
     "no public half of the signing key for jobs",
     "secret values",
-    () => withDeployment({ tokenVerificationKeys: { keys: [{ kid, kty, x: "other" }] } }),
+    () => withDeployment({ tokenVerificationKeys: { keys: [{ kid, kty: "EC", x: "other" }] } }),
     /tokenVerificationKeys lacks/u,
   ],
   [

@@ -2,7 +2,6 @@ import * as fc from "fast-check";
 import { test } from "vitest";
 import {
   authorityMillisecondsMax,
-  authorityStepId,
   endOfAuthority,
   evidenceText,
   identifyStored,
@@ -230,17 +229,6 @@ test("an authority lasts 90 days at most, and no longer than its certificate", (
       for (const bound of [asked, certificateEnds ?? Infinity, at + authorityMillisecondsMax])
         expect(ends).toBeLessThanOrEqual(bound);
       expect([asked, certificateEnds, at + authorityMillisecondsMax]).toContain(ends);
-    }),
-  );
-});
-
-test("a step has one event id, and no other step or authority shares it", ({ expect }) => {
-  const id = fc.stringMatching(/^[0-9a-f]{32}$/u);
-  const step = fc.stringMatching(/^[a-z0-9/]{1,20}$/u);
-  fc.assert(
-    fc.property(id, step, id, step, (one, of, other, at) => {
-      expect(authorityStepId(one, of)).toMatch(/^[0-9a-f]{32}$/u);
-      expect(authorityStepId(one, of) === authorityStepId(other, at)).toBe(one === other && of === at);
     }),
   );
 });

@@ -156,9 +156,6 @@ test("a record whose log refuses has its client's further logs, then its region'
   expect(otherLogs(sender, where, now, 3)).toEqual(others.slice(0, 3));
   expect(otherLogs({ kind: "address", address: "192.0.2.1" }, where, now, 99)).toHaveLength(7);
   expect(otherLogs(key("weur")(1), where, now, 99)).toEqual([]);
-  const job = { kind: "authority", authority: "a".repeat(32), home: "weur" } as const;
-  expect(otherLogs(job, where, now, 99), "only its own log knows its steps").toEqual([]);
-  expect(regionOfLog(chooseLog(job, where, now), where)).toBe("weur");
 });
 
 test("turns use all shards alike, however many a client has", () => {

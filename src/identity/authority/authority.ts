@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import type { Certificate } from "#identity/certificate/certificate";
 import { instant, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
@@ -104,13 +103,6 @@ export function identifyStored(
   const storable = storableEvidence({ ...evidence, who: who.value }, issuer);
   return storable.ok ? ok({ ...who.value, authority: id }) : storable;
 }
-
-/**
- * The event id of a step under an authority: the same each time that a job does the step, so that the ledger records a
- * repeat after a crash once.
- */
-export const authorityStepId = (authority: string, step: string): string =>
-  createHash("sha256").update(`phylax authority step v1\n${authority}\n${step}`).digest("hex").slice(0, 32);
 
 /** Evidence in its form at rest, as JSON. The certificate's bytes are base64. */
 export const evidenceText = (evidence: StoredEvidence): string =>

@@ -25,13 +25,6 @@ export type SentAnswer = AppendAnswer | LogRefuses;
 /** Thrown by a log that takes no records, before it does anything of an append. */
 export class RefusedAppend extends Error {}
 
-/** A log that has closed, and that has no record of a step under a stored authority: the log of today takes it. */
-export class ClosedToStep extends RefusedAppend {}
-
-/** True for the events of a step under a stored authority (ADR 138). RPC callers may send any type. */
-export const isOfAuthority = (events: readonly (Partial<AuditEvent> | null)[]): boolean =>
-  Array.isArray(events) && events[0]?.authority !== undefined;
-
 // The runtime brings an error of a constructor to the caller as a message alone.
 const startRefusal = "ledger: this log does not start: ";
 

@@ -1,13 +1,7 @@
 import type { AuditEvent } from "#audit/event";
 import { createHash } from "node:crypto";
 import type { Counted, DefinitionMissing, ProofSink, ProofUse, Recorded, Replayed } from "#audit/ports";
-import {
-  eventsText,
-  isOfAuthority,
-  isRefusedStart,
-  readAnswerText,
-  type SentAnswer,
-} from "#platform/ledger/append-text";
+import { eventsText, isRefusedStart, readAnswerText, type SentAnswer } from "#platform/ledger/append-text";
 import { ConfirmedDefinitions, withNames } from "./definitions.ts";
 import type { Clock, Instant } from "#kernel/clock";
 import { memo } from "#kernel/memo";
@@ -77,25 +71,17 @@ export interface AppendingLog {
 
 type Answer = Recorded | Counted | Replayed;
 
-/** Appends to a log. "refused": the log recorded nothing of this append. `earlier`: the log before it, with a proof. */
-export type AppendTo = (
-  log: string,
-  input: readonly AuditEvent[],
-  proof?: string,
-  earlier?: string,
-) => Promise<Answer | "refused">;
-
 /**
- * Appends to the logs of the ledger over their Durable Objects, with a call for each append. A broken object is asked
- * again, an overloaded object never. Lists of withheld paths go by their digests; their content comes along unless the
- * log took it within the last ten seconds.
+ * The ledger over its Durable Objects, with a call for each append. A broken object is asked again, an
+ * overloaded object never. A record whose log refuses goes to a different log, unless it uses a proof up. Lists of
+ * withheld paths go by their digests; their content comes along unless the log took it within the last ten seconds.
  */
-export function logAppender(
+export function ledgerSink(
   logOf: StubOf<AppendingLog>,
   layout: LedgerLayout,
   clock: Clock,
   own?: OwnLog,
-): AppendTo {
+): ProofSink {
   const confirmed = new ConfirmedDefinitions();
   // A day after a switch of half-years two are in use.
   const layoutOf = memo(2, (halfYear) => keyLayout(layout, halfYear));
@@ -110,7 +96,13 @@ export function logAppender(
     reported.set(name, now);
     log({ event: "ledger_log_refuses", log: name });
   };
-  return async (log, input, proof, earlier) => {
+  /** "refused": the log recorded nothing of this append. */
+  const appendTo = async (
+    log: string,
+    input: readonly AuditEvent[],
+    proof?: string,
+    earlier?: string,
+  ): Promise<Answer | "refused"> => {
     const { events, definitions } = withNames(input);
     if (log === own?.log) return answered(await own.append(events), log);
     let toSend = confirmed.unconfirmed(log, definitions, clock());
@@ -138,7 +130,7 @@ export function logAppender(
         if (attempt === 1) return "refused";
         throw new Error("ledger: the log refuses after an unknown result");
       } catch (fault) {
-        if (attempt === 1 && isRefusedStart(fault) && !isOfAuthority(input)) {
+        if (attempt === 1 && isRefusedStart(fault)) {
           reportRefusal(log);
           return "refused";
         }
@@ -149,19 +141,6 @@ export function logAppender(
       }
     }
   };
-}
-
-/**
- * The ledger for requests. A record whose log refuses goes to a different log, unless it uses a proof up. Parameters as
- * of {@link logAppender}.
- */
-export function ledgerSink(
-  logOf: StubOf<AppendingLog>,
-  layout: LedgerLayout,
-  clock: Clock,
-  own?: OwnLog,
-): ProofSink {
-  const appendTo = logAppender(logOf, layout, clock, own);
   const taken = (answer: Answer | "refused"): Answer => {
     if (answer === "refused") throw new Error("ledger: the log refuses");
     return answer;

@@ -15,8 +15,6 @@ import { recordSeed } from "#platform/ledger/object/log/key-epoch";
 export interface Draft {
   readonly id: string; // of the first event
   readonly step: number;
-  /** A job made it under a stored authority, and may repeat it later. */
-  readonly isOfAuthority: boolean;
   // the first 16 bytes of SHA-256 over the records without their seeds: distinguishes a retry from a different
   // event with its id
   readonly digest: Uint8Array;
@@ -62,17 +60,7 @@ export function draftAppend(input: unknown, subjectKey: Secret<Uint8Array>): Dra
   const [first] = events;
   if (first === undefined) throw new TypeError("ledger: an append is 1 to 254 events");
   const definitions = [...new Set(events.flatMap(digestsNamed))];
-  const isOfAuthority = first.authority !== undefined;
-  return {
-    id: first.id,
-    step: first.step ?? 0,
-    isOfAuthority,
-    digest,
-    definitions,
-    records,
-    leafBytes,
-    lineBytes,
-  };
+  return { id: first.id, step: first.step ?? 0, digest, definitions, records, leafBytes, lineBytes };
 }
 
 function readWritable(input: unknown): AuditEvent {

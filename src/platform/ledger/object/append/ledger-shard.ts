@@ -26,9 +26,7 @@ import { LedgerRootLink } from "#platform/ledger/object/root/link";
 import {
   type AppendAnswer,
   answerText,
-  ClosedToStep,
   eventsText,
-  isOfAuthority,
   readAnswerText,
   readEventsText,
   RefusedAppend,
@@ -193,13 +191,10 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     earlierLog?: string,
     chosenBy?: string,
   ): Promise<string> {
-    const read = readEventsText(events);
     try {
-      return answerText(await this.append(read, proofHash, contents, earlierLog, chosenBy));
+      return answerText(await this.append(readEventsText(events), proofHash, contents, earlierLog, chosenBy));
     } catch (fault) {
-      // A log that cannot look may have recorded a step before: no other log may take it then.
-      const isRefusal = isOfAuthority(read) ? fault instanceof ClosedToStep : fault instanceof RefusedAppend;
-      if (isRefusal) return answerText("refused");
+      if (fault instanceof RefusedAppend) return answerText("refused");
       throw fault;
     }
   }
@@ -218,12 +213,11 @@ export class LedgerShard extends DurableObject<ShardEnv> {
       const answer = readAnswerText(
         await this.#logOf(standIn).appendText(text, proofHash, contents, earlierLog, chosenBy),
       );
-      // A stand-in refuses a step when it has closed, and a job asks the log of today then.
-      if (answer === "refused") throw new ClosedToStep(`ledger: ${standIn} takes no records`);
+      if (answer === "refused") throw new RefusedAppend(`ledger: ${standIn} takes no records`);
       return answer;
     }
     if (this.#rebuild.isRebuilt)
-      throw this.#refusal("ledger: this log lost its storage and takes no records");
+      throw new RefusedAppend("ledger: this log lost its storage and takes no records");
     if (this.#stopped !== undefined) await this.#mayGoOn();
     if (!this.#root.isOpened) await this.#mayBegin();
     if (this.#flush.health(instant(Date.now())) === "refusing")
@@ -453,15 +447,7 @@ export class LedgerShard extends DurableObject<ShardEnv> {
    */
   async #mayBegin(): Promise<void> {
     await this.#root.open();
-    if (this.#root.isOpened) return;
-    const unopened = "ledger: this log is not open";
-    throw this.#root.stopped === undefined ? this.#refusal(unopened) : new RefusedAppend(unopened);
-  }
-
-  /** Why this log, which has no steps, takes none: once its time is over it never will. */
-  #refusal(why: string): RefusedAppend {
-    const isOver = Date.now() >= (overAt(this.#log) ?? Infinity);
-    return isOver ? new ClosedToStep(why) : new RefusedAppend(why);
+    if (!this.#root.isOpened) throw new RefusedAppend("ledger: this log is not open");
   }
 }
 

@@ -8,7 +8,7 @@ import { hasRoomForTally, howManyFit, leafBytesOf, type Sealable, sealBatch, sea
 import type { LedgerConfig } from "#platform/ledger/config";
 import { LogDefinitions, recordsOfDefinition, type SizedDefinition } from "./definitions.ts";
 import { type Draft, draftAppend } from "./draft.ts";
-import { ClosedToStep, isOfAuthority, RefusedAppend } from "#platform/ledger/append-text";
+import { RefusedAppend } from "#platform/ledger/append-text";
 import { Epoch } from "#platform/ledger/object/log/key-epoch";
 import { UsedProofs, type UsedProof } from "./used-proofs.ts";
 import { packRecent, RECENT_MS, RecentAppends } from "./recent.ts";
@@ -16,7 +16,6 @@ import type { LedgerStore } from "#platform/ledger/object/log/store";
 import { LedgerTally } from "./tally.ts";
 import type { Restored } from "#platform/ledger/object/log/stored-log";
 import { RecordedConfigurations } from "./recorded-configurations.ts";
-import { RecordedSteps } from "./recorded-steps.ts";
 
 interface Waiting extends Sealable {
   readonly leafBytes: number;
@@ -54,7 +53,6 @@ export class LedgerWriter {
   readonly #recent = new RecentAppends();
   #proofs: UsedProofs;
   readonly #configurations: RecordedConfigurations;
-  readonly #steps: RecordedSteps;
   readonly #definitions = new LogDefinitions();
   readonly #openTimes: Span | undefined;
   #head: Head;
@@ -87,7 +85,6 @@ export class LedgerWriter {
     this.#tally = new LedgerTally(ctx.storage, store, config.subjectKeys[0]);
     this.#proofs = new UsedProofs(ctx.storage.sql, instant(Date.now()));
     this.#configurations = new RecordedConfigurations(ctx.storage.sql, log);
-    this.#steps = new RecordedSteps(ctx.storage.sql, log);
     ({ head: this.#head, keyEpoch: this.#keyEpoch, isSealed: this.#isSealed } = restored);
     if (this.#head.frame === undefined) return;
     const since = Math.floor((Date.now() - RECENT_MS) / 1000) - 10; // frame times are rounded down to 10 s
@@ -120,12 +117,10 @@ export class LedgerWriter {
     contents?: readonly Uint8Array[],
   ): Promise<Recorded | Counted | Replayed | DefinitionMissing> {
     const now = instant(Date.now());
-    // A closed log has the steps of jobs that went on before it closed.
-    if (!this.isOpen && !isOfAuthority(events)) throw notOpen();
+    if (!this.isOpen) throw notOpen();
     const draft = draftAppend(events, this.#config.subjectKeys[0]);
-    const earlier = this.#recent.find(draft) ?? (draft.isOfAuthority ? this.#steps.find(draft) : undefined);
+    const earlier = this.#recent.find(draft);
     if (earlier !== undefined) return earlier;
-    if (!this.isOpen) throw new ClosedToStep("ledger: this log has closed");
     const configuration = configurationIn(events);
     const recent = configuration && this.#configurations.find(configuration, now);
     if (recent !== undefined) return recent;
@@ -360,10 +355,6 @@ export class LedgerWriter {
           const at = answers[i]?.recorded;
           return configuration === undefined || at === undefined ? [] : { named: configuration, at };
         }),
-        now,
-      );
-      this.#steps.store(
-        answers.filter(({ draft }) => draft.isOfAuthority),
         now,
       );
       if (tally !== undefined) this.#store.clearTally();
