@@ -1,3 +1,4 @@
+import { gunzipSync } from "node:zlib";
 import type { Resource } from "@medplum/fhirtypes";
 import { afterAll, beforeAll, test, vi } from "vitest";
 import { send, type Reply } from "../../cli/connection/mutual-tls.ts";
@@ -130,9 +131,10 @@ test.for([
   ["$export?_type=Patient&organizeOutputBy=Patient", 400],
   ["$export?_type=Patient&_typeFilter=Patient%3F_sort%3Dname", 400],
   ["Patient/$export?patient=Patient/a", 400],
+  ["Patient/$export?organizeOutputBy=Patient", 400],
   ["Patient/$export?includeAssociatedData=LatestProvenanceResources", 400],
   ["$export?_since=yesterday", 400],
-  ["Group/g/$export", 400],
+  ["Group/nowhere/$export", 403],
   ["$export-status/x", 404],
   ["$export-file/x/1", 404],
 ] as const)("%s is refused", async ([path, status], { expect }) => {
@@ -183,6 +185,133 @@ test("a row that may no longer leave at the download is not in the file, and not
   phylax.origin.load([row("stays"), row("withdrawn", restricted)]);
   const later = await file();
   expect([later.status, named(rows(later))]).toEqual([200, ["Observation/stays"]]);
+});
+
+const laboratory = (id: string, patient: string, more: object = {}): Resource => ({
+  resourceType: "Observation",
+  id,
+  status: "final",
+  category: [
+    {
+      coding: [{ system: "http://terminology.hl7.org/CodeSystem/observation-category", code: "laboratory" }],
+    },
+  ],
+  code: { coding: [{ system: "http://loinc.org", code: "718-7" }] },
+  subject: { reference: `Patient/${patient}` },
+  meta: { lastUpdated: "2026-01-01T00:00:00Z" },
+  ...more,
+});
+
+test("a Group's export has the rows of its members at the download, and of the named patients alone", async ({
+  expect,
+}) => {
+  const of = (id: string, more: object = {}) => ({ entity: { reference: `Patient/${id}` }, ...more });
+  const group = (...member: ReturnType<typeof of>[]): Resource => ({
+    resourceType: "Group",
+    id: "cohort",
+    type: "person",
+    actual: true,
+    member,
+  });
+  const patients = ["left", "member", "stays"].map((id): Resource => ({
+    resourceType: "Patient",
+    id,
+    meta: { lastUpdated: "2026-01-01T00:00:00Z" },
+  }));
+  phylax.origin.load([
+    ...patients,
+    ...["left", "member", "stays"].map((id) => laboratory(`of-${id}`, id)),
+    group(of("member"), of("stays"), of("left", { inactive: true })),
+  ]);
+  const files = async (manifest: Manifest) =>
+    Promise.all(manifest.output.map(async ({ url }) => named(rows(await phylax.ask("telehealth", url)))));
+  const manifest = await manifestOf("telehealth", "Group/cohort/$export?_type=Patient,Observation");
+  expect(await files(manifest)).toEqual([
+    ["Patient/member", "Patient/stays"],
+    ["Observation/of-member", "Observation/of-stays"],
+  ]);
+  phylax.origin.load([group(of("stays"))]);
+  expect(await files(manifest)).toEqual([["Patient/stays"], ["Observation/of-stays"]]);
+  const ask = (patient: string) =>
+    phylax.ask("telehealth", "Group/cohort/$export", {
+      method: "POST",
+      headers: { "content-type": "application/fhir+json", prefer: "respond-async" },
+      body: JSON.stringify({
+        resourceType: "Parameters",
+        parameter: [
+          { name: "_type", valueString: "Patient" },
+          { name: "patient", valueReference: { reference: `Patient/${patient}` } },
+        ],
+      }),
+    });
+  expect((await ask("stays")).status).toBe(202);
+  const [gone, absent] = [await ask("member"), await ask("no-such-patient")];
+  expect([gone.status, absent.status], gone.text).toEqual([400, 400]);
+  expect((await start("telehealth", "Group/nowhere/$export")).status).toBe(404);
+});
+
+test("a row that meets two filters is in the file once", async ({ expect }) => {
+  phylax.origin.load([laboratory("both", "amara-okafor")]);
+  const filter = (text: string) => `_typeFilter=${encodeURIComponent(`Observation?${text}`)}`;
+  const manifest = await manifestOf(
+    "payer",
+    `$export?_type=Observation&${filter("_id=both")}&${filter("_id=both,none")}`,
+  );
+  expect(manifest.output).toHaveLength(1);
+  expect(named(rows(await phylax.ask("payer", manifest.output[0]?.url ?? "")))).toEqual(["Observation/both"]);
+});
+
+test("a file is compressed for a client that asks so, and HEAD asks for no row", async ({ expect }) => {
+  phylax.origin.load([laboratory("zipped", "amara-okafor")]);
+  const manifest = await manifestOf(
+    "payer",
+    "$export?_type=Observation&_typeFilter=Observation%3F_id%3Dzipped",
+  );
+  const url = manifest.output[0]?.url ?? "";
+  const plain = await phylax.ask("payer", url);
+  const { clientCa } = phylax.dev;
+  const fetched = async (method: string) => {
+    const headers = { authorization: `Bearer ${await phylax.token("payer")}`, "accept-encoding": "gzip" };
+    return phylax.within(() =>
+      phylax.fetch(requestOf(clientCa.cert, phylax.client("payer").cert, url, { method, headers })),
+    );
+  };
+  const zipped = await fetched("GET");
+  expect(zipped.headers.get("content-encoding")).toBe("gzip");
+  expect(gunzipSync(Buffer.from(await zipped.arrayBuffer())).toString()).toBe(plain.text);
+  const before = (await phylax.records()).length;
+  const head = await fetched("HEAD");
+  expect([head.status, await head.text()]).toEqual([200, ""]);
+  const after = (await phylax.records()).slice(before).flatMap(({ event }) => event?.what?.interaction ?? []);
+  expect(after.filter((each) => each !== "token")).toEqual(["$export-file"]);
+});
+
+test("each request for an export is on record by a name of its own, with what it asks for", async ({
+  expect,
+}) => {
+  const before = (await phylax.records()).length;
+  const kickOff = await start("payer", "$export?_type=Patient&_since=2020-01-01T00:00:00Z");
+  const location = String(kickOff.headers["content-location"]);
+  await phylax.ask("payer", location);
+  await phylax.ask("payer", location, { method: "DELETE" });
+  const events = (await phylax.records()).slice(before).flatMap(({ event }) => event?.what ?? []);
+  const exports = events.filter(({ interaction }) => interaction?.startsWith("$export") === true);
+  expect(exports.map(({ interaction }) => interaction).toSorted()).toEqual([
+    "$export",
+    "$export-cancel",
+    "$export-status",
+  ]);
+  expect(exports.find(({ interaction }) => interaction === "$export")?.parameters).toEqual([
+    ["_since", "2020-01-01T00:00:00Z"],
+    ["_type", "Patient"],
+  ]);
+});
+
+test("a filter over an element that the policy hides is refused at the file", async ({ expect }) => {
+  const filter = encodeURIComponent("Patient?phone=555");
+  const manifest = await manifestOf("payer", `$export?_type=Patient&_typeFilter=${filter}`);
+  const file = await phylax.ask("payer", manifest.output[0]?.url ?? "");
+  expect([file.status, file.text.includes("OperationOutcome")], file.text).toEqual([403, true]);
 });
 
 /** 2,600 rows: six pages of a file. */

@@ -1,7 +1,7 @@
 import { afterConfiguration } from "#audit/after-configuration";
 import { serveExport } from "#doors/bulk/bulk-door";
 import type { StoredExport } from "#doors/bulk/export-jobs";
-import type { Authorities } from "#doors/bulk/download";
+import type { Authorities } from "#doors/bulk/asking";
 import { edgeFactsOf } from "#entrypoint/edge";
 import { HeaderValues } from "#entrypoint/header-values";
 import { TimelyBody } from "#entrypoint/timely-body";

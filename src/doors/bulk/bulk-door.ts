@@ -3,6 +3,7 @@ import { readAtMost } from "#entrypoint/bounded-body";
 import { faceOf } from "#entrypoint/gateway-face";
 import { isArray, isObject, property, readObject, textAt, type JsonObject } from "#fhir/json/json";
 import { isLenient } from "#fhir/preconditions";
+import type { ExportStep } from "#fhir/interaction";
 import { hasPatients } from "#fhir/r4/compartment-tables";
 import { isResourceType, type ResourceType } from "#fhir/r4/elements";
 import { readElementList } from "#fhir/search/element-list";
@@ -21,10 +22,12 @@ import { certificateEnd } from "#identity/certificate/certificate";
 import { instant } from "#kernel/clock";
 import { utf8 } from "#kernel/encoded";
 import { err, ok, type Result } from "#kernel/result";
+import { Asking } from "./asking.ts";
 import { download, type DownloadPorts } from "./download.ts";
-import type { StoredFile, ExportJobs, StoredExport } from "./export-jobs.ts";
+import type { StoredFile, ExportJobs, StoredExport, StoredPatients } from "./export-jobs.ts";
 import { exportStatusUrl } from "./export-urls.ts";
 import { ignoredOutcomes, manifestOf, manifestsOf } from "./manifest.ts";
+import { namingQueries, patientsNow } from "./members.ts";
 import {
   readExportParameters,
   readExportQuery,
@@ -74,17 +77,44 @@ export async function serveExport(arrival: Arrival, ports: BulkPorts): Promise<R
 
   async function startExport(wanted: ExportRequest, statement: string): Promise<Response> {
     if (caller === undefined || !call.ok) throw new Error("not admitted");
-    const stored = storedExport(wanted, searchedTypes(statement));
+    const patients = {
+      group: wanted.level.kind === "group" ? wanted.level.id : undefined,
+      named: wanted.patients,
+    };
+    const asked = await groupIsHere(patients);
+    if (!asked.ok) return refusedAnswer(asked.error, answer);
+    const stored = storedExport(wanted, patients, searchedTypes(statement));
     const begun = await ports.exports.addExport(caller.who.client.id, stored);
     if (!begun.ok) return refusedAnswer(begun.error, answer);
     fields.set("content-location", exportStatusUrl(stored.base, stored.id));
     return new Response(null, { status: 202, headers: fields });
   }
 
-  function storedExport(wanted: ExportRequest, searched: ReadonlySet<string>): StoredExport {
+  /** Reads the Group of an export as a download will, so that the client learns at once that it may not. */
+  async function groupIsHere(patients: StoredPatients): Promise<Result<unknown, GatewayRefusal>> {
+    if (caller === undefined || !call.ok) throw new Error("not admitted");
+    if (patients.group === undefined) return ok(undefined);
+    const begun = await Asking.begin({ caller, call: call.value, request }, ports);
+    if (!begun.ok) return begun;
+    const base = ports.fhirBase(call.value.origin);
+    try {
+      return await patientsNow(patients, begun.value, base, at);
+    } finally {
+      await begun.value.end();
+    }
+  }
+
+  function storedExport(
+    wanted: ExportRequest,
+    patients: StoredPatients,
+    searched: ReadonlySet<string>,
+  ): StoredExport {
     if (caller === undefined || !call.ok) throw new Error("not admitted");
     const types = wanted.types.length > 0 ? wanted.types : [...searched].filter(isResourceType);
-    const ofLevel = wanted.level.kind === "system" ? types : types.filter(hasPatients);
+    const isLimited = patients.group !== undefined || patients.named !== undefined;
+    const isOfLevel = (type: string) =>
+      wanted.level.kind === "system" || (isLimited ? namingQueries(type, []).length > 0 : hasPatients(type));
+    const ofLevel = types.filter(isOfLevel);
     return {
       id: ports.newId(),
       owner: ownerOf(caller),
@@ -92,7 +122,8 @@ export async function serveExport(arrival: Arrival, ports: BulkPorts): Promise<R
       request: arrival.url,
       startedAt: at,
       expires: instant(at + dayMilliseconds),
-      files: ofLevel.filter((type) => searched.has(type)).flatMap((type) => filesOf(type, wanted, at)),
+      patients,
+      files: ofLevel.filter((type) => searched.has(type)).map((type) => fileFor(type, wanted, at)),
       ignored: wanted.ignored,
       withheldTypes: ofLevel.filter((type) => !searched.has(type)),
       allowPartialManifests: wanted.allowPartialManifests,
@@ -103,12 +134,21 @@ export async function serveExport(arrival: Arrival, ports: BulkPorts): Promise<R
     if (caller === undefined || !call.ok) throw new Error("not admitted");
     fields.set("content-type", "application/fhir+ndjson");
     fields.set("expires", new Date(stored.expires).toUTCString());
-    if (wanted === "messages") return new Response(ndjsonOf(messagesOf(stored)), { headers: fields });
-    const begun = await download(wanted, { caller, call: call.value, request, base: stored.base }, ports);
+    const isZipped = /\bgzip\b(?!\s*;\s*q=0(?:\.0*)?(?:,|\s|$))/iu.test(headers.get("accept-encoding") ?? "");
+    if (isZipped) fields.set("content-encoding", "gzip");
+    fields.set("vary", "accept-encoding");
+    if (method === "HEAD") return new Response(null, { headers: fields });
+    const begun =
+      wanted === "messages"
+        ? ok(messageLines(stored))
+        : await download(wanted, stored, { caller, call: call.value, request }, ports);
     if (!begun.ok) return refusedAnswer(begun.error, answer);
     const { readable, work } = sendWindows(begun.value);
     ports.keepAlive(work);
-    return new Response(readable, { headers: fields });
+    if (!isZipped) return new Response(readable, { headers: fields });
+    // A break of the lines ends the compressed stream without its end, which no reader takes for a whole file.
+    const zipped = readable.pipeThrough(new CompressionStream("gzip"));
+    return new Response(zipped, { headers: fields, encodeBody: "manual" });
   }
 
   function sendManifest(body: JsonObject, stored: StoredExport): Response {
@@ -163,7 +203,7 @@ class BulkDoor implements Door {
     if (!asked.ok) return asked;
     this.asked = asked.value;
     return ok({
-      interaction: { kind: "capabilities" },
+      interaction: { kind: "capabilities", asExport: recordedAs(asked.value) },
       place: undefined,
       content: httpContent(this.call, { headers: this.#arrival.headers, body: undefined }),
       isBodiless: false,
@@ -174,7 +214,7 @@ class BulkDoor implements Door {
   async #read(): Promise<Result<Asked, GatewayRefusal>> {
     const { caller, call } = this;
     if (caller === undefined) throw new Error("nobody is proven");
-    // A download goes on after its token has ended, so each caller of exports must be one that may.
+    // A download goes on after its token has ended, so a caller whose proof cannot be stored gets no export.
     const { token, certificate, who } = caller;
     const shown = { who, token, certificate, certificateEnds: certificateEnd(call.tlsClientAuth) };
     const storable = storableEvidence(shown, await this.#ports.issuers.of(token.issuer));
@@ -182,9 +222,10 @@ class BulkDoor implements Door {
     const [first = "", second = "", third = ""] = call.segments;
     if (first === "$export-status")
       return this.#found(second, ["GET", "DELETE"], (stored) => this.#status(stored));
-    if (first === "$export-file") return this.#found(second, ["GET"], (stored) => fileOf(stored, third));
+    if (first === "$export-file")
+      return this.#found(second, ["GET", "HEAD"], (stored) => fileOf(stored, third));
     const level = levelOf(call.segments);
-    if (level === undefined || level.kind === "group")
+    if (level === undefined)
       return err({
         reason: "interaction_not_supported",
         interaction: "operation",
@@ -209,13 +250,7 @@ class BulkDoor implements Door {
     };
     if (method !== "GET" && method !== "POST")
       return err({ reason: "method_not_supported", allow: ["GET", "POST"] });
-    const request = await read();
-    if (!request.ok) return request;
-    const { patients, provenance } = request.value;
-    if (patients.length > 0) return err({ reason: "export_parameter_unknown", field: "patient" });
-    if (provenance !== undefined)
-      return err({ reason: "export_parameter_unknown", field: "includeAssociatedData" });
-    return request;
+    return read();
   }
 
   /** An export of this caller. An export of another caller is as unknown as no export. */
@@ -284,14 +319,14 @@ function searchedTypes(statement: string): ReadonlySet<string> {
 }
 
 /**
- * A file for each filter of a type. Rows that changed at the start or later are left to the next export, whose `_since`
- * is this start: each row is in one of the two.
+ * A file with a search for each filter of its type. Rows that changed at the start or later are left to the next
+ * export, whose `_since` is this start: no row is in both.
  */
-function filesOf(
+function fileFor(
   type: ResourceType,
   { since, until, typeFilters, elements }: ExportRequest,
   startedAt: number,
-): readonly StoredFile[] {
+): StoredFile {
   const start = new Date(startedAt).toISOString();
   const wanted = elements.flatMap(({ type: of, path }) =>
     (of ?? type) === type && readElementList(type, path) !== undefined ? [path] : [],
@@ -302,15 +337,34 @@ function filesOf(
     `_lastUpdated=lt${encodeURIComponent(start)}`,
     ...(wanted.length === 0 ? [] : [`_elements=${wanted.join(",")}`]),
     `_count=${rowsOfPage}`,
-  ];
-  const filters = typeFilters.filter((filter) => filter.type === type).map(({ query }) => query);
-  return (filters.length === 0 ? [[]] : filters.map((query) => [query])).map((filter) => ({
+  ].join("&");
+  const filters = typeFilters.filter((filter) => filter.type === type);
+  return {
     type,
-    query: [...filter, ...limits].join("&"),
-  }));
+    queries: filters.length === 0 ? [limits] : filters.map(({ query }) => `${query}&${limits}`),
+  };
 }
 
 const rowsOfPage = 500;
+
+/** The sealed record has the parameters of the kick-off, the patients too. */
+function recordedAs(asked: Asked): ExportStep {
+  if (asked.kind !== "start") return { interaction: `$export-${asked.kind}` };
+  const { level, since, until, types, typeFilters, elements, patients } = asked.request;
+  const stated = {
+    group: level.kind === "group" ? [level.id] : [],
+    _since: since === undefined ? [] : [since],
+    _until: until === undefined ? [] : [until],
+    _type: types,
+    _typeFilter: typeFilters.map(({ type, query }) => `${type}?${query}`),
+    _elements: elements.map(({ type, path }) => (type === undefined ? path : `${type}.${path}`)),
+    patient: patients ?? [],
+  };
+  const parameters = Object.entries(stated).flatMap(([name, texts]) =>
+    texts.map((text) => [name, text] as const),
+  );
+  return { interaction: "$export", parameters };
+}
 
 function finished({ id, base, request, startedAt, files, allowPartialManifests, ...stored }: StoredExport) {
   return {
@@ -342,10 +396,15 @@ const messagesOf = ({
   })),
 ];
 
-const ndjsonOf = (lines: readonly JsonObject[]): string =>
-  lines.map((line) => `${JSON.stringify(line)}\n`).join("");
+async function* messageLines(stored: StoredExport): AsyncGenerator<Uint8Array> {
+  yield utf8(
+    messagesOf(stored)
+      .map((line) => `${JSON.stringify(line)}\n`)
+      .join(""),
+  );
+}
 
-/** The media type of a file is none that the core writes, and the form of the other answers is fixed. */
+/** The core writes no NDJSON, and each answer of this door has a fixed form. */
 const withoutAccept = (arrival: Arrival): Arrival => ({
   ...arrival,
   headers: {

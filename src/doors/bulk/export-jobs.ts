@@ -2,14 +2,20 @@ import type { ResourceType } from "#fhir/r4/elements";
 import type { Instant } from "#kernel/clock";
 import type { Result } from "#kernel/result";
 
-/** A file of an export: the search whose rows are its lines, asked when the file is downloaded. */
+/** A file of an export: the searches whose rows are its lines, each row once, asked when the file is downloaded. */
 export interface StoredFile {
   readonly type: ResourceType;
-  /** Below the type, as a query. */
-  readonly query: string;
+  /** Below the type. */
+  readonly queries: readonly string[];
 }
 
-/** An export as it rests, sealed: what was asked for, and no row. */
+/** The patients whose rows an export has: each present limit counts. The members of a Group are asked each time. */
+export interface StoredPatients {
+  readonly group: string | undefined;
+  readonly named: readonly string[] | undefined;
+}
+
+/** An export as it rests, sealed: the questions, and no row. */
 export interface StoredExport {
   /** 32 lower-case hex digits, random. */
   readonly id: string;
@@ -20,6 +26,7 @@ export interface StoredExport {
   readonly request: string;
   readonly startedAt: Instant;
   readonly expires: Instant;
+  readonly patients: StoredPatients;
   readonly files: readonly StoredFile[];
   /** Names of ignored parameters, and of types that the client may not search: the manifest's `error` lists them. */
   readonly ignored: readonly string[];

@@ -1,26 +1,28 @@
 import { EntrySplitter } from "#fhir/json/entry-splitter";
 import { isArray, isObject, property, readObject, textAt } from "#fhir/json/json";
-import { joinBytes } from "#fhir/json/bytes";
 
 const [lineFeed, carriageReturn, blank] = [0x0a, 0x0d, 0x20];
 const [quote, backslash, openBrace, closeBrace, openBracket, closeBracket] = [
   0x22, 0x5c, 0x7b, 0x7d, 0x5b, 0x5d,
 ];
 
-/** A page of this gateway's own search as lines of NDJSON, and the link to the next page. */
+/** The rows of a page of this gateway's own search, each on one line, and the link to the next page. */
 export interface PageLines {
-  readonly lines: Uint8Array;
+  readonly rows: readonly Uint8Array[];
   readonly next: string | undefined;
 }
 
 /** Reads a page. Throws for bytes that are no Bundle of this gateway. The bytes of each resource stay as they are. */
 export function linesOf(page: readonly Uint8Array[]): PageLines {
   const splitter = new EntrySplitter();
-  const lines: Uint8Array[] = [];
+  const rows: Uint8Array[] = [];
   for (const part of page) {
     const read = splitter.push(part);
     if (!read.ok) throw new Error("an own page cannot be read");
-    for (const entry of read.value) if (entry !== "too_large") lines.push(resourceIn(entry), newLine);
+    for (const entry of read.value) {
+      if (entry === "too_large") throw new Error("an own entry cannot be read"); // never a file without a row
+      rows.push(resourceIn(entry));
+    }
   }
   const end = splitter.end();
   const frame = end.ok ? readObject(end.value) : undefined;
@@ -29,10 +31,9 @@ export function linesOf(page: readonly Uint8Array[]): PageLines {
   const next = (isArray(links) ? links : [])
     .filter(isObject)
     .find((link) => textAt(link, "relation") === "next");
-  return { lines: joinBytes(lines), next: next && textAt(next, "url") };
+  return { rows, next: next && textAt(next, "url") };
 }
 
-const newLine = Uint8Array.of(lineFeed);
 const key = new TextEncoder().encode('"resource"');
 
 /** The value of the member `resource` of an entry, on one line: a line feed stands between two values alone. */

@@ -25,10 +25,8 @@ export interface ExportRequest {
   readonly typeFilters: readonly { readonly type: ResourceType; readonly query: string }[];
   /** Without a type: of each type that has such an element. */
   readonly elements: readonly { readonly type: ResourceType | undefined; readonly path: string }[];
-  /** Ids; empty: every patient of the level. */
-  readonly patients: readonly string[];
-  /** The Provenance of each row that leaves: the newest alone, or all. Undefined: the guide's default. */
-  readonly provenance: "latest" | "relevant" | undefined;
+  /** Ids; undefined: every patient of the level. */
+  readonly patients: readonly string[] | undefined;
   readonly outputFormat: typeof ndjson;
   readonly allowPartialManifests: boolean;
   /** Names of parameters that were ignored under `Prefer: handling=lenient`: the manifest's `error` names them. */
@@ -123,7 +121,7 @@ interface ParameterRow {
 const malformed = err("export_parameter_malformed" as const);
 
 /**
- * The supported parameters. `organizeOutputBy` is not among them, so it is refused as an unknown name is. The
+ * The supported parameters. `organizeOutputBy` and `includeAssociatedData` are refused as unknown names are. The
  * parameters of the answer's own form (`_format`, `_pretty`) change no export.
  */
 const rows: ReadonlyMap<string, ParameterRow> = new Map<string, ParameterRow>([
@@ -134,7 +132,6 @@ const rows: ReadonlyMap<string, ParameterRow> = new Map<string, ParameterRow>([
   ["_typeFilter", { isList: true, limits: true, read: readTypeFilters }],
   ["_elements", { isList: true, limits: true, read: readElements }],
   ["patient", { isList: true, limits: true, read: readPatients }],
-  ["includeAssociatedData", { isList: true, limits: false, read: readAssociated }],
   ["allowPartialManifests", { isList: false, limits: false, read: readPartial }],
 ]);
 
@@ -147,8 +144,7 @@ function readSent(sent: readonly Sent[], asked: Asked): Result<ExportRequest, Ex
     types: [],
     typeFilters: [],
     elements: [],
-    patients: [],
-    provenance: undefined,
+    patients: undefined,
     outputFormat: ndjson,
     allowPartialManifests: false,
   };
@@ -238,18 +234,6 @@ function readPatients(texts: readonly string[], { level, base }: Asked): Reading
   if (level.kind === "system" || base === undefined) return err("export_parameter_unknown");
   const patients = [...new Set(texts.map((text) => localId(text, "Patient", base)))];
   return patients.every((id) => id !== undefined) ? ok({ patients }) : err("export_patient_not_here");
-}
-
-const associated: ReadonlyMap<string, ExportRequest["provenance"]> = new Map([
-  ["LatestProvenanceResources", "latest"],
-  ["RelevantProvenanceResources", "relevant"],
-]);
-
-/** The least restrictive of several values counts. A value of a server's own is not known here. */
-function readAssociated(texts: readonly string[]): Reading {
-  if (!texts.every((text) => associated.has(text))) return malformed;
-  const asked = texts.map((text) => associated.get(text));
-  return ok({ provenance: asked.find((each) => each === "relevant") ?? "latest" });
 }
 
 function readPartial([text = ""]: readonly string[]): Reading {

@@ -27,8 +27,7 @@ const plain = {
   types: [],
   typeFilters: [],
   elements: [],
-  patients: [],
-  provenance: undefined,
+  patients: undefined,
   outputFormat: "application/fhir+ndjson",
   allowPartialManifests: false,
   ignored: [],
@@ -182,17 +181,6 @@ describe("a kick-off request", () => {
     }
   });
 
-  test("gets the larger set of two values of includeAssociatedData", () => {
-    const asked = (text: string) => byGet(`includeAssociatedData=${text}`);
-    expect(asked("LatestProvenanceResources")).toMatchObject({ value: { provenance: "latest" } });
-    for (const both of [
-      "RelevantProvenanceResources,LatestProvenanceResources",
-      "RelevantProvenanceResources",
-    ])
-      expect(asked(both)).toMatchObject({ value: { provenance: "relevant" } });
-    expect(asked("_ownPreset")).toEqual(refused("export_parameter_malformed", "includeAssociatedData"));
-  });
-
   test("may ask for several manifests", () => {
     expect(byGet("allowPartialManifests=true")).toMatchObject({ value: { allowPartialManifests: true } });
     expect(byPost([{ name: "allowPartialManifests", valueBoolean: true }])).toMatchObject({
@@ -208,7 +196,7 @@ describe("a kick-off request", () => {
 test("a parameter that is not supported is refused, and under handling=lenient ignored by its name", () => {
   for (const [query, reason] of [
     ["organizeOutputBy=Patient", "export_parameter_unknown"],
-    ["includeAssociatedData=_ownPreset", "export_parameter_malformed"],
+    ["includeAssociatedData=LatestProvenanceResources", "export_parameter_unknown"],
     ["allowPartialManifests=yes", "export_parameter_malformed"],
     ["custom=1", "export_parameter_unknown"],
   ] as const) {
@@ -229,7 +217,7 @@ test("a parameter for one value must not come twice, and no parameter may be emp
     ["allowPartialManifests", "true"],
   ] as const)
     expect(byGet(`${name}=${value}&${name}=${value}`)).toEqual(refused("export_parameter_malformed", name));
-  for (const name of ["_type", "_typeFilter", "_elements", "includeAssociatedData"])
+  for (const name of ["_type", "_typeFilter", "_elements"])
     for (const empty of ["", "Patient,", ","])
       expect(byGet(`${name}=${empty}`).ok, `${name}=${empty}`).toBe(false);
 });
