@@ -184,7 +184,7 @@ test("an origin that dies ends the file by a broken transfer, which no client ta
 }) => {
   const url = await kickOff();
   let closing: Promise<void> | undefined;
-  const read = await download(url, () => (closing ??= origin.close()));
+  const read = await download(url, () => void (closing ??= origin.close()));
   await closing;
   expect(read.isWhole).toBe(false);
   expect(read.ids.length).toBeLessThan(rows);

@@ -107,14 +107,17 @@ export async function serveExport(arrival: Arrival, ports: BulkPorts): Promise<R
   function storedExport(
     wanted: ExportRequest,
     patients: StoredPatients,
-    searched: ReadonlySet<string>,
+    searched: ReturnType<typeof searchedTypes>,
   ): StoredExport {
     if (caller === undefined || !call.ok) throw new Error("not admitted");
-    const types = wanted.types.length > 0 ? wanted.types : [...searched].filter(isResourceType);
+    const types = wanted.types.length > 0 ? wanted.types : [...searched.keys()].filter(isResourceType);
     const isLimited = patients.group !== undefined || patients.named !== undefined;
     const isOfLevel = (type: string) =>
       wanted.level.kind === "system" || (isLimited ? namingQueries(type, []).length > 0 : hasPatients(type));
     const ofLevel = types.filter(isOfLevel);
+    const byTime = (type: string) => searched.get(type)?.byTime === true;
+    const isTimed = wanted.since !== undefined || wanted.until !== undefined;
+    const mayLeave = (type: string) => searched.has(type) && (byTime(type) || !isTimed);
     return {
       id: ports.newId(),
       owner: ownerOf(caller),
@@ -123,9 +126,9 @@ export async function serveExport(arrival: Arrival, ports: BulkPorts): Promise<R
       startedAt: at,
       expires: instant(at + dayMilliseconds),
       patients,
-      files: ofLevel.filter((type) => searched.has(type)).map((type) => fileFor(type, wanted, at)),
+      files: ofLevel.filter(mayLeave).map((type) => fileFor(type, wanted, byTime(type) ? at : undefined)),
       ignored: wanted.ignored,
-      withheldTypes: ofLevel.filter((type) => !searched.has(type)),
+      withheldTypes: ofLevel.filter((type) => !mayLeave(type)),
       allowPartialManifests: wanted.allowPartialManifests,
     };
   }
@@ -305,8 +308,8 @@ function ownerOf({ who, token }: Caller): string {
   return JSON.stringify([who.client.id, issuer, subject, purpose, patient ?? null, token.binding]);
 }
 
-/** The types that the client may search, by its own statement of capabilities. */
-function searchedTypes(statement: string): ReadonlySet<string> {
+/** The types that the client may search, and whether by `_lastUpdated` too, by its own statement of capabilities. */
+function searchedTypes(statement: string): ReadonlyMap<string, { readonly byTime: boolean }> {
   const read = readObject(utf8(statement));
   const inside = (object: JsonObject | undefined, name: string): readonly JsonObject[] => {
     const list = object && property(object, name);
@@ -315,26 +318,34 @@ function searchedTypes(statement: string): ReadonlySet<string> {
   const types = inside(read, "rest").flatMap((rest) => inside(rest, "resource"));
   const mayBeSearched = (type: JsonObject) =>
     inside(type, "interaction").some((each) => textAt(each, "code") === "search-type");
-  return new Set(types.filter(mayBeSearched).flatMap((type) => textAt(type, "type") ?? []));
+  const byTime = (type: JsonObject) =>
+    inside(type, "searchParam").some((each) => textAt(each, "name") === "_lastUpdated");
+  return new Map(
+    types
+      .filter(mayBeSearched)
+      .map((type) => [textAt(type, "type") ?? "", { byTime: byTime(type) }] as const),
+  );
 }
 
 /**
  * A file with a search for each filter of its type. Rows that changed at the start or later are left to the next
- * export, whose `_since` is this start: no row is in both.
+ * export, whose `_since` is this start: no row is in both. A policy or a form may hide the times of rows: no search by
+ * time is possible then, and `startedAt` is undefined.
  */
 function fileFor(
   type: ResourceType,
   { since, until, typeFilters, elements }: ExportRequest,
-  startedAt: number,
+  startedAt: number | undefined,
 ): StoredFile {
-  const start = new Date(startedAt).toISOString();
   const wanted = elements.flatMap(({ type: of, path }) =>
     (of ?? type) === type && readElementList(type, path) !== undefined ? [path] : [],
   );
   const limits = [
     ...(since === undefined ? [] : [`_lastUpdated=ge${encodeURIComponent(since)}`]),
     ...(until === undefined ? [] : [`_lastUpdated=lt${encodeURIComponent(until)}`]),
-    `_lastUpdated=lt${encodeURIComponent(start)}`,
+    ...(startedAt === undefined
+      ? []
+      : [`_lastUpdated=lt${encodeURIComponent(new Date(startedAt).toISOString())}`]),
     ...(wanted.length === 0 ? [] : [`_elements=${wanted.join(",")}`]),
     `_count=${rowsOfPage}`,
   ].join("&");
@@ -390,7 +401,7 @@ const messagesOf = ({
       {
         severity: "error",
         code: "forbidden",
-        details: { text: `The client may not search the type ${type}.` },
+        details: { text: `The client may not search the type ${type}, or not by time.` },
       },
     ],
   })),

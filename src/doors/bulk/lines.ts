@@ -42,8 +42,11 @@ function resourceIn(entry: Uint8Array): Uint8Array {
   for (let at = 0; at < entry.length; at += 1) {
     const byte = entry[at];
     if (isInString) {
-      if (byte === backslash) at += 1;
-      else if (byte === quote) isInString = false;
+      // most bytes of a row are in strings, and the runtime finds a quote sooner than a loop does
+      const end = entry.indexOf(quote, at);
+      if (end < 0) break;
+      isInString = isEscaped(entry, end);
+      at = end;
       continue;
     }
     if (byte === quote) {
@@ -58,6 +61,12 @@ function resourceIn(entry: Uint8Array): Uint8Array {
     }
   }
   throw new Error("an own entry has no resource");
+}
+
+function isEscaped(bytes: Uint8Array, at: number): boolean {
+  let before = at;
+  while (bytes[before - 1] === backslash) before -= 1;
+  return (at - before) % 2 === 1;
 }
 
 const onOneLine = (bytes: Uint8Array): Uint8Array =>
