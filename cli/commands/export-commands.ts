@@ -8,7 +8,7 @@ export const exportCommands: readonly Command[] = [
     result: forms.exportStart,
     takes: [
       "CLIENT FOLDER [--group ID | --system] [--type TYPE]… [--type-filter 'TYPE?QUERY']… [--elements NAME]…",
-      "    [--since INSTANT] [--until INSTANT] [--patients FILE|-] [--provenance latest|all] [--lenient]",
+      "    [--since INSTANT] [--until INSTANT] [--patients FILE|-] [--lenient]",
       "    [--purpose CODE] [--scope SCOPE] [--state DIR]",
     ].join("\n"),
     does: "Starts an export as a client: of all patients, of a group's patients, or of the whole system.",

@@ -46,7 +46,6 @@ const texts: Readonly<Record<string, string>> = {
   "export start --since": "only rows that changed after this instant",
   "export start --until": "only rows that changed before this instant",
   "export start --patients": "file with a patient's id on each line; `-` is standard input",
-  "export start --provenance": "the Provenance of each row: `latest`, or `all`",
   "export start --lenient":
     "parameters that the server does not support are ignored and named in `messages.1.ndjson`",
   "get --header": "a header of the request; repeat it for several",

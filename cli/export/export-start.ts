@@ -23,7 +23,6 @@ const options = {
   since: { type: "string" },
   until: { type: "string" },
   patients: { type: "string" },
-  provenance: { type: "string" },
   lenient: { type: "boolean", default: false },
 } as const;
 type Values = ReturnType<typeof readCall<typeof options>>["values"];
@@ -82,21 +81,7 @@ function parametersOf(values: Values): readonly object[] {
     ...named("_elements", "valueString", values.elements?.flatMap((list) => list.split(",")) ?? []),
     ...named("_since", "valueInstant", [values.since]),
     ...named("_until", "valueInstant", [values.until]),
-    ...named("includeAssociatedData", "valueString", [provenanceOf(values.provenance)]),
     ...patients.map((id) => ({ name: "patient", valueReference: { reference: `Patient/${id}` } })),
     { name: "allowPartialManifests", valueBoolean: true },
   ];
-}
-
-function provenanceOf(named: string | undefined): string | undefined {
-  switch (named) {
-    case undefined:
-      return undefined;
-    case "latest":
-      return "LatestProvenanceResources";
-    case "all":
-      return "RelevantProvenanceResources";
-    default:
-      throw new Misuse("--provenance is latest or all");
-  }
 }

@@ -362,7 +362,11 @@ export const clientRefusals = {
   resource_id_malformed: badValue(
     "The id is malformed. Write 1 to 64 of the characters A-Z, a-z, 0-9, - and the full stop.",
   ),
-  export_unknown: fhir(404, "not-found", "There is no such export. Check the address, or start a new export."),
+  export_unknown: fhir(
+    404,
+    "not-found",
+    "There is no such export. Check the address, or start a new export.",
+  ),
   ...rowFor(
     ["too_many_exports", "too_many_authorities"],
     fhir(

@@ -55,7 +55,7 @@ beforeEach(() => {
 describe("export start", () => {
   test("asks by POST, with each value a parameter of its own, and the door reads the request", async () => {
     writeFileSync(join(root, "patients.txt"), "a\nb\n");
-    const filters = "--type-filter Observation?code=a,b --elements id,Patient.birthDate --provenance latest";
+    const filters = "--type-filter Observation?code=a,b --elements id,Patient.birthDate";
     const times = "--since 2026-01-01T00:00:00Z --until 2026-02-01T00:00:00+01:00 --lenient";
     const types = "--group roster --type Patient,Observation --type Condition";
     const words = `${types} ${filters} ${times}`.split(" ");
@@ -84,7 +84,6 @@ describe("export start", () => {
           { type: "Patient", path: "birthDate" },
         ],
         patients: ["a", "b"],
-        provenance: "latest",
         outputFormat: "application/fhir+ndjson",
         allowPartialManifests: true,
         ignored: [],
@@ -143,7 +142,6 @@ describe("export start", () => {
       ["--system", "--group", "a"],
       ["--group", "a/b"],
       ["--group", ".."],
-      ["--provenance", "x"],
     ])
       expect((await start(...args)).code, args.join(" ")).toBe(2);
     expect((await run("start", "research")).code).toBe(2);

@@ -436,6 +436,7 @@ test(
   "P4: a denial ends a download that has begun within ten seconds",
   { timeout: 30_000 * rounds },
   async ({ expect }) => {
+    phylax.origin.load(many);
     const [operator] = phylax.dev.operators;
     const denial = (path: string) =>
       phylax.within(() =>

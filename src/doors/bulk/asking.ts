@@ -58,7 +58,7 @@ const patience = { tries: 5, secondsMax: 60 };
  * Asks the core questions for a caller, under a stored authority that lives as long as the asking: a token lives
  * shorter than a file. The core judges and records each question as it does the client's own.
  */
-export class Asking {
+export class ExportAsking {
   readonly #authority: string;
   readonly #asked: ProvenRequest;
   readonly #ports: AskingPorts;
@@ -70,7 +70,10 @@ export class Asking {
   }
 
   /** Makes the authority. Call {@link end} when nothing more is asked. */
-  static async begin(asked: ProvenRequest, ports: AskingPorts): Promise<Result<Asking, GatewayRefusal>> {
+  static async begin(
+    asked: ProvenRequest,
+    ports: AskingPorts,
+  ): Promise<Result<ExportAsking, GatewayRefusal>> {
     const { token, certificate, who } = asked.caller;
     const certificateEnds = certificate && certificateEnd(asked.call.tlsClientAuth);
     const shown = { who, token, certificate, certificateEnds };
@@ -80,7 +83,7 @@ export class Asking {
     const ends = endOfAuthority(at, instant(at + longestMilliseconds), certificateEnds);
     const authority = { id: ports.newId(), ends, evidence: evidence.value };
     const made = await ports.authorities.make(authority, asked.caller);
-    return made.ok ? ok(new Asking(authority.id, asked, ports)) : made;
+    return made.ok ? ok(new ExportAsking(authority.id, asked, ports)) : made;
   }
 
   /** An answer with resources. A question that is refused for a while is asked again. */

@@ -22,7 +22,7 @@ import { certificateEnd } from "#identity/certificate/certificate";
 import { instant } from "#kernel/clock";
 import { utf8 } from "#kernel/encoded";
 import { err, ok, type Result } from "#kernel/result";
-import { Asking } from "./asking.ts";
+import { ExportAsking } from "./asking.ts";
 import { download, type DownloadPorts } from "./download.ts";
 import type { StoredFile, ExportJobs, StoredExport, StoredPatients } from "./export-jobs.ts";
 import { exportStatusUrl } from "./export-urls.ts";
@@ -94,7 +94,7 @@ export async function serveExport(arrival: Arrival, ports: BulkPorts): Promise<R
   async function groupIsHere(patients: StoredPatients): Promise<Result<unknown, GatewayRefusal>> {
     if (caller === undefined || !call.ok) throw new Error("not admitted");
     if (patients.group === undefined) return ok(undefined);
-    const begun = await Asking.begin({ caller, call: call.value, request }, ports);
+    const begun = await ExportAsking.begin({ caller, call: call.value, request }, ports);
     if (!begun.ok) return begun;
     const base = ports.fhirBase(call.value.origin);
     try {

@@ -5,8 +5,9 @@ import { readObject, textAt } from "#fhir/json/json";
 import { pageBinding, sealedPageIn } from "#gateway/admission/page-links";
 import type { GatewayRefusal } from "#gateway/outcome";
 import type { Question } from "#gateway/question";
+import type { Principal } from "#identity/principal";
 import { ok, type Result } from "#kernel/result";
-import { Asking, type AskingPorts, type ProvenRequest } from "./asking.ts";
+import { ExportAsking, type AskingPorts, type ProvenRequest } from "./asking.ts";
 import type { StoredExport, StoredFile } from "./export-jobs.ts";
 import { linesOf } from "./lines.ts";
 import { patientsNow, searchesOf } from "./members.ts";
@@ -28,7 +29,7 @@ export async function download(
   asked: ProvenRequest,
   ports: DownloadPorts,
 ): Promise<Result<AsyncIterable<Uint8Array>, GatewayRefusal>> {
-  const begun = await Asking.begin(asked, ports);
+  const begun = await ExportAsking.begin(asked, ports);
   if (!begun.ok) return begun;
   const asking = begun.value;
   try {
@@ -43,12 +44,12 @@ export async function download(
   }
 }
 
-async function ended<T>(refusal: T, asking: Asking): Promise<T> {
+async function ended<T>(refusal: T, asking: ExportAsking): Promise<T> {
   await asking.end();
   return refusal;
 }
 
-async function* rest(first: Uint8Array, pages: FilePages, asking: Asking): AsyncGenerator<Uint8Array> {
+async function* rest(first: Uint8Array, pages: FilePages, asking: ExportAsking): AsyncGenerator<Uint8Array> {
   try {
     yield first;
     while (pages.hasNext) {
@@ -65,7 +66,7 @@ async function* rest(first: Uint8Array, pages: FilePages, asking: Asking): Async
 class FilePages {
   readonly #type: StoredFile["type"];
   readonly #base: string;
-  readonly #asking: Asking;
+  readonly #asking: ExportAsking;
   readonly #ports: DownloadPorts;
   readonly #searches: string[];
   /** The ids of the rows so far, where a row may meet two searches: some 90 bytes a row. */
@@ -76,7 +77,7 @@ class FilePages {
     type: StoredFile["type"],
     searches: readonly string[],
     base: string,
-    asking: Asking,
+    asking: ExportAsking,
     ports: DownloadPorts,
   ) {
     this.#type = type;
@@ -104,8 +105,7 @@ class FilePages {
     if (!answer.ok) return answer;
     const { rows, next } = linesOf(answer.value.parts);
     const fresh = rows.filter((row) => this.#isNew(row));
-    this.#place = next === undefined ? undefined : await this.#open(next, answer.value.who);
-    if (this.#place === undefined) this.#searches.shift();
+    await this.#turnTo(next, answer.value.who);
     return ok(joinBytes(fresh.flatMap((row) => [row, newLine])));
   }
 
@@ -118,12 +118,22 @@ class FilePages {
     return true;
   }
 
-  async #open(next: string, who: Parameters<typeof pageBinding>[0]): Promise<Question["place"]> {
-    const { pages, clock } = this.#ports;
+  async #turnTo(next: string | undefined, who: Principal): Promise<void> {
+    this.#place = undefined;
+    if (next === undefined) {
+      this.#searches.shift();
+      return;
+    }
     const page = sealedPageIn(new URL(next).search.slice(1));
-    const place = page && (await pages.open(page.sealed, pageBinding(who, this.#type), clock()));
-    if (place?.ok !== true) throw new Error("an own link does not open");
-    return place.value;
+    if (page === undefined) throw new Error("an own link has no page");
+    const place = await this.#open(page, who);
+    if (!place.ok) throw new Error("an own link does not open");
+    this.#place = place.value;
+  }
+
+  #open({ sealed }: { readonly sealed: string }, who: Principal): ReturnType<PageLinks["open"]> {
+    const { pages, clock } = this.#ports;
+    return pages.open(sealed, pageBinding(who, this.#type), clock());
   }
 }
 

@@ -6,7 +6,7 @@ import { ownedBy, participantParameters } from "#fhir/search/owner-parameter";
 import type { GatewayRefusal } from "#gateway/outcome";
 import { err, ok, type Result } from "#kernel/result";
 import type { Instant } from "#kernel/clock";
-import type { Asking } from "./asking.ts";
+import type { ExportAsking } from "./asking.ts";
 import type { StoredFile, StoredPatients } from "./export-jobs.ts";
 
 // A search names at most 100 values (fhir/search/condition).
@@ -20,7 +20,7 @@ const patientsOfSearch = 50;
  */
 export async function patientsNow(
   patients: StoredPatients,
-  asking: Asking,
+  asking: ExportAsking,
   base: string,
   at: Instant,
 ): Promise<Result<readonly string[] | undefined, GatewayRefusal>> {

@@ -16,7 +16,6 @@ import type { BreakGlassDemand } from "#identity/break-glass-demand";
 import type { PublicJwk } from "#identity/jose/jwk";
 import type { Statement } from "#policy/consent/consent";
 import { noticeKinds, type DenialGround } from "#registry/case-document";
-import type { AuthorityTask } from "#identity/authority-document";
 import type { AuthorityTask } from "#identity/authority/authority-document";
 import type { ProposalDocument } from "#registry/proposal-document";
 import type { IssuerEntry, OriginEntry } from "#registry/state";
