@@ -454,6 +454,8 @@ test(
       expect((await denial("revocations/lift")).status).toBe(200);
       expect(read.isWhole).toBe(false);
       expect(read.lines, "what was asked before").toBeLessThan(many.length);
+      const isBack = async () => (await start("telehealth", "$export?_type=Patient")).status === 202;
+      await vi.waitUntil(isBack, { timeout: 12_000, interval: 500 });
     }
   },
 );

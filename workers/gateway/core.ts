@@ -1,6 +1,4 @@
 import { waitUntil } from "cloudflare:workers";
-import type { LinesRequest } from "#audit/accounting/disclosures";
-import type { AccountingToWrite } from "#audit/accounting/written";
 import type { DataSetPorts } from "#gateway/deid/ports";
 import { LedgerQueue } from "#gateway/record/ledger-queue";
 import { SharedMemory } from "#limits/shared-memory";
@@ -55,7 +53,6 @@ export type CoreEnv = Pick<
   GatewayEnv,
   | "REGISTRY"
   | "LEDGER_SHARD"
-  | "DISCLOSURES"
   | "POLICY_READING"
   | "CONSENT_DESK"
   | "REVIEW_OPENING"
@@ -92,7 +89,6 @@ export function openCore(
     ...(mtlsUrl === undefined ? [] : [mtlsUrl + base.slice(publicUrl.length)]),
   ];
   const logOf = logStubs(env.LEDGER_SHARD, placement);
-  const disclosures = partInTime("accounting", env.DISCLOSURES);
   const ledger = ledgerSink(logOf, placement.layout, clock);
   const registry = new RegistryReader(env.REGISTRY, clock, waitUntil);
   const clients = clientDirectory(registry);
@@ -198,10 +194,6 @@ export function openCore(
       wait: place.wait,
       chance: Math.random,
     }),
-    disclosures: {
-      linesOf: (request: LinesRequest) => disclosures.linesOf(request),
-      write: (accounting: AccountingToWrite) => disclosures.write(accounting),
-    },
     accounting: accountingConfig(env.ACCOUNTING),
     recipients: recipientNames(registry),
     pages: pageLinks(config.pagingKeys),

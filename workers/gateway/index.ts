@@ -1,4 +1,6 @@
 import "./bundle-order.ts";
+import type { LinesRequest } from "#audit/accounting/disclosures";
+import type { AccountingToWrite } from "#audit/accounting/written";
 import { gatewayApp } from "#gateway/http/app";
 import { logsFor } from "#ledger/shard-choice";
 import { rowCounts } from "#phi/bytes/row-counts";
@@ -18,7 +20,7 @@ import { originKeys } from "#platform/origins/origin-keys";
 import { keptForASecond, logStates } from "#platform/config/log-states";
 import { readiness } from "#platform/config/readiness";
 import { originStates } from "#platform/origins/origin-states";
-import { inTime, withinBudget } from "#platform/deadlines";
+import { inTime, partInTime, withinBudget } from "#platform/deadlines";
 import { tokenApp } from "#token/app";
 import { openCore } from "./core.ts";
 
@@ -61,10 +63,15 @@ function open(env: GatewayEnv): (request: Request) => Promise<Response> {
     memory: guardMemory(env.CLIENT_GUARD),
     denials: guardDenials(env.CLIENT_GUARD),
   };
+  const disclosures = partInTime("accounting", env.DISCLOSURES);
   const serving = {
     ...ports,
     configured,
-    exports: (request: Request) => env.EXPORT_DOOR.fetch(request),
+    disclosures: {
+      linesOf: (request: LinesRequest) => disclosures.linesOf(request),
+      write: (accounting: AccountingToWrite) => disclosures.write(accounting),
+    },
+    exports: (request: Request) => inTime("jobs", () => env.EXPORT_DOOR.fetch(request)),
     answers: answerSigner({ key: config.responseSigningKey, others: config.responseVerificationKeys, clock }),
     originKeys: async (name: string) => {
       const origin = await origins.find(name);

@@ -54,8 +54,11 @@ export function openExports(env: JobsEnv, book: CodeBook): (request: Request) =>
     },
     end: (client, id) => keeping.end(client, id),
   };
+  // No export asks for an accounting, so this worker cannot read its lines.
+  const noLines = () => Promise.reject(new Error("jobs: no accounting"));
   const serving = {
     ...ports,
+    disclosures: { linesOf: noLines, write: noLines },
     authorities,
     issuers: issuerStandings({
       builtIn: { iss: publicUrl, publicKeys: keys.publicKeys },

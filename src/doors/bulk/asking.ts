@@ -86,10 +86,15 @@ export class ExportAsking {
     return made.ok ? ok(new ExportAsking(authority.id, asked, ports)) : made;
   }
 
-  /** An answer with resources. A question that is refused for a while is asked again. */
-  async ask(
+  /** An answer with resources. */
+  ask(interaction: Interaction): Promise<Result<AskedAnswer, GatewayRefusal>> {
+    return this.#once(interaction, undefined);
+  }
+
+  /** As {@link ask}, at a place. A question that is refused for a while is asked again. */
+  async askPatiently(
     interaction: Interaction,
-    place?: Question["place"],
+    place: Question["place"],
   ): Promise<Result<AskedAnswer, GatewayRefusal>> {
     for (let tries = 1; ; tries += 1) {
       const answer = await this.#once(interaction, place);

@@ -72,6 +72,7 @@ class FilePages {
   /** The ids of the rows so far, where a row may meet two searches: some 90 bytes a row. */
   readonly #seen: Set<string> | undefined;
   #place: Question["place"];
+  #isBegun = false;
 
   constructor(
     type: StoredFile["type"],
@@ -101,7 +102,11 @@ class FilePages {
       read.value.kind === "search" && this.#place !== undefined
         ? { ...read.value, posted: this.#place.posted }
         : read.value;
-    const answer = await this.#asking.ask(interaction, this.#place);
+    // A client gets a refusal of the first page with its own `Retry-After`.
+    const answer = await (this.#isBegun
+      ? this.#asking.askPatiently(interaction, this.#place)
+      : this.#asking.ask(interaction));
+    this.#isBegun = true;
     if (!answer.ok) return answer;
     const { rows, next } = linesOf(answer.value.parts);
     const fresh = rows.filter((row) => this.#isNew(row));
