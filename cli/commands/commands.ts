@@ -7,7 +7,6 @@ import { operatorCommands } from "./operator-commands.ts";
 import { policyCommands } from "./policy-commands.ts";
 import { recordCommands } from "./record-commands.ts";
 import { registryCommands } from "./registry-commands.ts";
-import { researchCommands } from "./research-commands.ts";
 import { nameOf, optionsOf, type Command } from "./command.ts";
 
 /** All commands in the order of the help. A command whose words begin with a shorter command's comes first. */
@@ -19,7 +18,6 @@ export const commands: readonly Command[] = [
   ...deploymentCommands,
   ...policyCommands,
   ...deidCommands,
-  ...researchCommands,
   ...recordCommands,
   {
     words: ["completion"],

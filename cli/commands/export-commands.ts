@@ -1,7 +1,7 @@
 import { forms } from "../result-forms.ts";
 import type { Command } from "./command.ts";
 
-/** The commands of a client about exports of many resources (FHIR Bulk Data Access). */
+/** The commands about exports of many resources (FHIR Bulk Data Access), and about tables of their files. */
 export const exportCommands: readonly Command[] = [
   {
     words: ["export", "start"],
@@ -41,5 +41,13 @@ export const exportCommands: readonly Command[] = [
     does: "Cancels an export, or deletes the files of a finished export at the server.",
     examples: ["phylax export cancel ./export"],
     load: async () => (await import("../export/export-cancel.ts")).exportCancel,
+  },
+  {
+    words: ["export", "tables"],
+    result: forms.exportTables,
+    takes: "FOLDER NEW-FOLDER [--views FILE|FOLDER] [--form safe-harbor|limited-data-set]",
+    does: "Makes Parquet and CSV tables of exported NDJSON files, by ViewDefinitions of SQL on FHIR.",
+    examples: ["phylax export tables ./export ./tables --form limited-data-set"],
+    load: async () => (await import("../tables/export-tables.ts")).exportTables,
   },
 ];
