@@ -71,11 +71,8 @@ export const forms = {
   }),
   exportStart: object({ folder: "the folder", status: "polling location" }),
   exportStatus: object({
-    state: "`running` or `finished`",
-    "progress?": "the server's words, such as `40%`",
-    "waitSeconds?": "seconds until the next question",
-    "files?": "number of files with resources",
-    "transactionTime?": "start of the export",
+    files: "number of files with resources",
+    transactionTime: "start of the export",
     "expires?": "time until which the files can be downloaded",
   }),
   exportDownload: object({

@@ -3,9 +3,10 @@ import { noteSentChange } from "../interruption.ts";
 import { complain, giveResult, say } from "../output.ts";
 import { printable } from "../printable.ts";
 import { outcomeIn } from "./outcome-text.ts";
-import { absent, startedIn } from "./export-status.ts";
+import { absent } from "./export-session.ts";
+import { startedIn } from "./export-status.ts";
 
-/** Ends an export and deletes its files at the server. Returns 0, or 1 if there is no such export. */
+/** Ends an export. Returns 0, or 1 if there is no such export. */
 export async function exportCancel(args: readonly string[]): Promise<number> {
   try {
     const { started, session } = startedIn(args);
@@ -16,7 +17,7 @@ export async function exportCancel(args: readonly string[]): Promise<number> {
       return status === 404 || status >= 500 ? 1 : 2;
     }
     giveResult({ status: started.status });
-    say("cancelled: the server deletes the files; those in the folder stay");
+    say("cancelled: the files in the folder stay");
     return 0;
   } finally {
     closeConnections();

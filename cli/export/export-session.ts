@@ -8,7 +8,7 @@ import { openRequest, type OpenedReply, type Sending } from "../connection/mutua
 import { sentAsClient } from "../connection/sent-as-client.ts";
 import { UnusableFile } from "../misuse.ts";
 import type { StartedExport } from "./export-folder.ts";
-import { issuesIn, outcomeIn } from "./outcome-text.ts";
+import { outcomeIn } from "./outcome-text.ts";
 
 /** An answer with its whole body. */
 export interface ReadReply {
@@ -17,27 +17,14 @@ export interface ReadReply {
   readonly text: string;
 }
 
-/** The state of an export, as its polling location says. */
-export type ExportState =
-  | {
-      readonly kind: "running";
-      readonly progress: string | undefined;
-      readonly waitSeconds: number | undefined;
-    }
-  | { readonly kind: "finished"; readonly manifest: Manifest; readonly expires: string | undefined }
-  | { readonly kind: "absent" }
-  | { readonly kind: "failed"; readonly status: number; readonly outcome: string };
-
 const file = z.object({ url: z.string(), type: z.string().refine(isResourceType) });
 const manifest = z.object({
   transactionTime: z.string(),
   output: z.array(file),
-  deleted: z.array(z.object({ url: z.string() })).default([]),
-  error: z.array(z.object({ url: z.string() })).default([]),
-  link: z.array(z.object({ relation: z.string(), url: z.string() })).default([]),
+  error: z.array(z.object({ url: z.string() })),
 });
-/** All pages of a manifest, joined. */
-export type Manifest = Omit<z.infer<typeof manifest>, "link">;
+export const absent = "the server has no such export: it was cancelled, or its time is over";
+export type Manifest = z.infer<typeof manifest>;
 
 // The built-in issuer's tokens last five minutes.
 const tokenMilliseconds = 240_000;
@@ -78,18 +65,12 @@ export class ExportSession {
     if (!URL.canParse(url) || !new URL(url).href.startsWith(new URL(`${this.fhir}/`).href))
       throw new Error(`the server names an address that is not below ${this.fhir}`);
     const method = sending.method ?? "GET";
-    const once = async () =>
-      sentAsClient(this.#client, await this.#freshToken(), { url, method }, (identity, proof) =>
-        openRequest(this.#deployment, identity, url, {
-          ...sending,
-          headers: { ...sending.headers, ...proof },
-        }),
-      );
-    const first = await once();
-    if (first.status !== 401) return first;
-    first.body.resume();
-    this.#token = undefined; // it may have ended on the way
-    return once();
+    return sentAsClient(this.#client, await this.#freshToken(), { url, method }, (identity, proof) =>
+      openRequest(this.#deployment, identity, url, {
+        ...sending,
+        headers: { ...sending.headers, ...proof },
+      }),
+    );
   }
 
   async send(url: string, sending: Sending = {}): Promise<ReadReply> {
@@ -99,30 +80,17 @@ export class ExportSession {
     return { status, headers, text: Buffer.concat(chunks).toString("utf8") };
   }
 
-  /** Asks for the state of an export; of a finished export it reads every page of the manifest. */
-  async state(url: string): Promise<ExportState> {
+  /** The manifest of an export. Throws a `Passing` if a repeat may get it. */
+  async manifest(
+    url: string,
+  ): Promise<{ readonly manifest: Manifest; readonly expires: string | undefined }> {
     const reply = await this.send(url, { headers: { accept: "application/json" } });
     const { status, headers, text } = reply;
-    if (status === 202 || status === 429) {
-      const progress = headers["x-progress"]?.toString();
-      return { kind: "running", progress, waitSeconds: waitSecondsOf(reply) };
-    }
-    if (status === 404) return { kind: "absent" };
-    if (isPassing(reply))
-      throw new Passing(`the server answers ${status}: ${outcomeIn(text)}`, waitSecondsOf(reply));
-    if (status !== 200) return { kind: "failed", status, outcome: outcomeIn(text) };
-    const first = manifestIn(text);
-    const { link: _, ...whole } = first;
-    for (let next = nextOf(first); next !== undefined;) {
-      const page = await this.send(next, { headers: { accept: "application/json" } });
-      if (isPassing(page)) throw new Passing(`the server answers ${page.status}`, waitSecondsOf(page));
-      if (page.status !== 200) return { kind: "failed", status: page.status, outcome: outcomeIn(page.text) };
-      const read = manifestIn(page.text);
-      whole.output.push(...read.output);
-      whole.deleted.push(...read.deleted);
-      next = nextOf(read);
-    }
-    return { kind: "finished", manifest: whole, expires: headers["expires"] };
+    if (status === 404) throw new Error(absent);
+    const words = `the server answers ${status}: ${outcomeIn(text)}`;
+    if (status === 429 || status >= 500) throw new Passing(words, waitSecondsOf(reply));
+    if (status !== 200) throw new Error(words);
+    return { manifest: manifestIn(text), expires: headers["expires"] };
   }
 
   async #freshToken(): Promise<string> {
@@ -135,23 +103,13 @@ export class ExportSession {
   }
 }
 
-/** A failure of the poll, and not of the export: the guide's transient code, or a part on the way that is down. */
-const isPassing = ({ status, text }: ReadReply): boolean =>
-  status === 429 || (status >= 502 && status <= 504) || (status >= 400 && isTransient(issuesIn(text)));
-
-const isTransient = (issues: ReturnType<typeof issuesIn>): boolean =>
-  issues.length > 0 && issues.every((issue) => issue.isTransient);
-
-function manifestIn(text: string): z.infer<typeof manifest> {
+function manifestIn(text: string): Manifest {
   try {
     return manifest.parse(JSON.parse(text));
   } catch {
     throw new Error("the server's manifest cannot be read");
   }
 }
-
-const nextOf = ({ link }: z.infer<typeof manifest>): string | undefined =>
-  link.find(({ relation }) => relation === "next")?.url;
 
 /** `Retry-After` in seconds (RFC 9110 §10.2.3: a number, or a time). */
 export function waitSecondsOf({ headers }: Pick<ReadReply, "headers">): number | undefined {
@@ -170,22 +128,14 @@ export class Passing extends Error {
   }
 }
 
-/**
- * Does a work that may break off, and goes on with it after a wait. Work that moved on since its last failure may
- * fail as often again.
- *
- * @param moved the amount of work that is done
- */
-export async function persistently<T>(work: () => Promise<T>, moved: () => number): Promise<T> {
-  let [failures, done] = [0, moved()];
-  for (;;)
+/** Does a work that may fail for a while, and repeats it after a wait. */
+export async function persistently<T>(work: () => Promise<T>): Promise<T> {
+  for (let failures = 0; ; failures += 1)
     try {
       return await work();
     } catch (fault) {
-      if (moved() > done) [failures, done] = [0, moved()];
       const seconds = repeats[failures];
       if (seconds === undefined || !mayPass(fault)) throw fault;
-      failures += 1;
       await wait(1_000 * ((fault instanceof Passing ? fault.waitSeconds : undefined) ?? seconds));
     }
 }

@@ -63,7 +63,7 @@ export async function exportStart(args: readonly string[]): Promise<number> {
     writeStarted(folder, { status, fhir: session.fhir, ...asked });
     giveResult({ folder, status });
     say(printable(`started: ${status}`));
-    say(`\`phylax export download ${folder}\` waits for it and gets its files`);
+    say(`\`phylax export download ${folder}\` gets its files`);
     return 0;
   } finally {
     closeConnections();
@@ -82,6 +82,5 @@ function parametersOf(values: Values): readonly object[] {
     ...named("_since", "valueInstant", [values.since]),
     ...named("_until", "valueInstant", [values.until]),
     ...patients.map((id) => ({ name: "patient", valueReference: { reference: `Patient/${id}` } })),
-    { name: "allowPartialManifests", valueBoolean: true },
   ];
 }

@@ -4,7 +4,6 @@ const outcome = z.object({
   issue: z.array(
     z.object({
       severity: z.string().optional(),
-      code: z.string().optional(),
       diagnostics: z.string().optional(),
       details: z.object({ text: z.string().optional() }).optional(),
     }),
@@ -14,18 +13,15 @@ const outcome = z.object({
 interface Issue {
   readonly words: string;
   readonly isError: boolean;
-  /** The same request may succeed later. */
-  readonly isTransient: boolean;
 }
 
 /** The issues of an OperationOutcome. */
 export function issuesIn(text: string): readonly Issue[] {
   const read = outcome.safeParse(parsed(text));
   if (!read.success) return [];
-  return read.data.issue.map(({ severity = "", code, diagnostics, details }) => ({
+  return read.data.issue.map(({ severity = "", diagnostics, details }) => ({
     words: details?.text ?? diagnostics ?? "an issue without words",
     isError: severity === "error" || severity === "fatal",
-    isTransient: code === "transient",
   }));
 }
 

@@ -18,7 +18,8 @@ export class RowCounter {
     this.#type = type;
   }
 
-  add(chunk: Buffer): void {
+  /** @returns the number of whole rows so far */
+  add(chunk: Buffer): number {
     let from = 0;
     for (let end = chunk.indexOf(newline); end >= 0; end = chunk.indexOf(newline, from)) {
       this.#take(chunk.subarray(from, end));
@@ -26,6 +27,7 @@ export class RowCounter {
       from = end + 1;
     }
     this.#take(chunk.subarray(from));
+    return this.#rows;
   }
 
   /** @returns the number of rows */
