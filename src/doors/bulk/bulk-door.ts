@@ -25,8 +25,7 @@ import { err, ok, type Result } from "#kernel/result";
 import { ExportAsking } from "./asking.ts";
 import { download, type DownloadPorts } from "./download.ts";
 import type { StoredFile, ExportJobs, StoredExport, StoredPatients } from "./export-jobs.ts";
-import { exportStatusUrl } from "./export-urls.ts";
-import { ignoredOutcomes, manifestOf, manifestsOf } from "./manifest.ts";
+import { exportStatusUrl, manifestOf, messagesOf } from "./manifest.ts";
 import { namingQueries, patientsNow } from "./members.ts";
 import {
   readExportParameters,
@@ -44,7 +43,7 @@ export interface BulkPorts extends DownloadPorts, ProveSignedPorts, AnswerHeader
 /** A request at an address of exports, as it was read for a proven caller. */
 type Asked =
   | { readonly kind: "start"; readonly request: ExportRequest }
-  | { readonly kind: "status"; readonly stored: StoredExport; readonly page: number }
+  | { readonly kind: "status"; readonly stored: StoredExport }
   | { readonly kind: "cancel"; readonly stored: StoredExport }
   | { readonly kind: "file"; readonly stored: StoredExport; readonly file: StoredFile | "messages" };
 
@@ -70,7 +69,7 @@ export async function serveExport(arrival: Arrival, ports: BulkPorts): Promise<R
       await ports.exports.end(caller.who.client.id, asked.stored.id);
       return new Response(null, { status: 202, headers: fields });
     case "status":
-      return sendManifest(manifestOf(finished(asked.stored), asked.page), asked.stored);
+      return sendManifest(manifestOf(asked.stored), asked.stored);
     case "file":
       return sendFile(asked.stored, asked.file);
   }
@@ -86,7 +85,7 @@ export async function serveExport(arrival: Arrival, ports: BulkPorts): Promise<R
     const stored = storedExport(wanted, patients, searchedTypes(statement));
     const begun = await ports.exports.addExport(caller.who.client.id, stored);
     if (!begun.ok) return refusedAnswer(begun.error, answer);
-    fields.set("content-location", exportStatusUrl(stored.base, stored.id));
+    fields.set("content-location", exportStatusUrl(stored));
     return new Response(null, { status: 202, headers: fields });
   }
 
@@ -129,7 +128,6 @@ export async function serveExport(arrival: Arrival, ports: BulkPorts): Promise<R
       files: ofLevel.filter(mayLeave).map((type) => fileFor(type, wanted, byTime(type) ? at : undefined)),
       ignored: wanted.ignored,
       withheldTypes: ofLevel.filter((type) => !mayLeave(type)),
-      allowPartialManifests: wanted.allowPartialManifests,
     };
   }
 
@@ -224,7 +222,10 @@ class BulkDoor implements Door {
     if (!storable.ok) return storable;
     const [first = "", second = "", third = ""] = call.segments;
     if (first === "$export-status")
-      return this.#found(second, ["GET", "DELETE"], (stored) => this.#status(stored));
+      return this.#found(second, ["GET", "DELETE"], (stored) => ({
+        kind: this.call.method === "DELETE" ? "cancel" : "status",
+        stored,
+      }));
     if (first === "$export-file")
       return this.#found(second, ["GET", "HEAD"], (stored) => fileOf(stored, third));
     const level = levelOf(call.segments);
@@ -275,14 +276,6 @@ class BulkDoor implements Door {
       stored.base === this.#ports.fhirBase(call.origin);
     const asked = isOwn ? read(stored) : undefined;
     return asked === undefined ? err({ reason: "export_unknown" }) : ok(asked);
-  }
-
-  #status(stored: StoredExport): Asked | undefined {
-    if (this.call.method === "DELETE") return { kind: "cancel", stored };
-    const page = Number(new URLSearchParams(this.call.query).get("page") ?? "1");
-    return Number.isInteger(page) && page >= 1 && page <= manifestsOf(finished(stored))
-      ? { kind: "status", stored, page }
-      : undefined;
   }
 }
 
@@ -376,36 +369,6 @@ function recordedAs(asked: Asked): ExportStep {
   );
   return { interaction: "$export", parameters };
 }
-
-function finished({ id, base, request, startedAt, files, allowPartialManifests, ...stored }: StoredExport) {
-  return {
-    job: id,
-    base,
-    request,
-    startedAt,
-    output: files.map(({ type }, at) => ({ type, file: at + 1 })),
-    deleted: [],
-    error: messagesOf(stored).length === 0 ? [] : [files.length + 1],
-    allowPartialManifests,
-  };
-}
-
-const messagesOf = ({
-  ignored,
-  withheldTypes,
-}: Pick<StoredExport, "ignored" | "withheldTypes">): readonly JsonObject[] => [
-  ...ignoredOutcomes(ignored),
-  ...withheldTypes.map((type) => ({
-    resourceType: "OperationOutcome",
-    issue: [
-      {
-        severity: "error",
-        code: "forbidden",
-        details: { text: `The client may not search the type ${type}, or not by time.` },
-      },
-    ],
-  })),
-];
 
 async function* messageLines(stored: StoredExport): AsyncGenerator<Uint8Array> {
   yield utf8(

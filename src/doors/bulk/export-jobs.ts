@@ -31,7 +31,6 @@ export interface StoredExport {
   /** Names of ignored parameters, and of types that the client may not search: the manifest's `error` lists them. */
   readonly ignored: readonly string[];
   readonly withheldTypes: readonly string[];
-  readonly allowPartialManifests: boolean;
 }
 
 /** The exports of a client. */

@@ -27,8 +27,6 @@ export interface ExportRequest {
   readonly elements: readonly { readonly type: ResourceType | undefined; readonly path: string }[];
   /** Ids; undefined: every patient of the level. */
   readonly patients: readonly string[] | undefined;
-  readonly outputFormat: typeof ndjson;
-  readonly allowPartialManifests: boolean;
   /** Names of parameters that were ignored under `Prefer: handling=lenient`: the manifest's `error` names them. */
   readonly ignored: readonly string[];
 }
@@ -45,8 +43,6 @@ export interface ExportRefusal {
 }
 
 export type Handling = "strict" | "lenient";
-
-const ndjson = "application/fhir+ndjson";
 
 /** Reads the query of a GET. It cannot name patients: a URL is in every log between here and the client. */
 export const readExportQuery = (
@@ -145,8 +141,6 @@ function readSent(sent: readonly Sent[], asked: Asked): Result<ExportRequest, Ex
     typeFilters: [],
     elements: [],
     patients: undefined,
-    outputFormat: ndjson,
-    allowPartialManifests: false,
   };
   for (const [name, texts] of Map.groupBy(sent, (each) => each.name)) {
     if (/^_(?:format|pretty)$/u.test(name)) continue;
@@ -183,8 +177,8 @@ function partsOf(name: string, text: string | undefined): readonly (string | und
 }
 
 function readFormat([text = ""]: readonly string[]): Reading {
-  return [ndjson, "application/ndjson", "ndjson"].includes(text)
-    ? ok({ outputFormat: ndjson })
+  return ["application/fhir+ndjson", "application/ndjson", "ndjson"].includes(text)
+    ? ok({})
     : err("export_format_not_supported");
 }
 
@@ -236,6 +230,7 @@ function readPatients(texts: readonly string[], { level, base }: Asked): Reading
   return patients.every((id) => id !== undefined) ? ok({ patients }) : err("export_patient_not_here");
 }
 
+/** Either way the manifest is whole: it has at most a file for each type. */
 function readPartial([text = ""]: readonly string[]): Reading {
-  return /^(?:true|false)$/u.test(text) ? ok({ allowPartialManifests: text === "true" }) : malformed;
+  return /^(?:true|false)$/u.test(text) ? ok({}) : malformed;
 }
