@@ -45,7 +45,8 @@ export interface ProvenRequest {
 
 /** An answer of the core that is on record, and its asker at that moment. */
 export interface AskedAnswer {
-  readonly parts: readonly Uint8Array[];
+  /** Each is on record when it comes. Throws if a denial ends the answer. */
+  readonly parts: AsyncIterable<Uint8Array> | readonly Uint8Array[];
   readonly who: Principal;
 }
 
@@ -120,10 +121,8 @@ export class ExportAsking {
     const { outcome } = await passFurther(own, call, caller.value, question, this.#ports);
     if (outcome.kind === "refused") return err(outcome.refusal);
     if (outcome.kind !== "shown" || outcome.body === undefined) throw new Error("an answer without a body");
-    const parts: Uint8Array[] = [];
-    if (outcome.body instanceof Uint8Array) parts.push(outcome.body);
-    else for await (const part of outcome.body) parts.push(part);
-    return ok({ parts, who: caller.value.who });
+    const { body } = outcome;
+    return ok({ parts: body instanceof Uint8Array ? [body] : body, who: caller.value.who });
   }
 
   async #callerNow(): ReturnType<typeof proveStored> {

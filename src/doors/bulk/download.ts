@@ -1,15 +1,14 @@
 import type { PageLinks } from "#fhir/ports";
 import { readInteraction } from "#fhir/interaction";
 import { joinBytes } from "#fhir/json/bytes";
-import { readObject, textAt } from "#fhir/json/json";
 import { pageBinding, sealedPageIn } from "#gateway/admission/page-links";
 import type { GatewayRefusal } from "#gateway/outcome";
 import type { Question } from "#gateway/question";
 import type { Principal } from "#identity/principal";
 import { ok, type Result } from "#kernel/result";
-import { ExportAsking, type AskingPorts, type ProvenRequest } from "./asking.ts";
+import { ExportAsking, type AskedAnswer, type AskingPorts, type ProvenRequest } from "./asking.ts";
 import type { StoredExport, StoredFile } from "./export-jobs.ts";
-import { linesOf } from "./lines.ts";
+import { PageLines } from "./lines.ts";
 import { patientsNow, searchesOf } from "./members.ts";
 
 export interface DownloadPorts extends AskingPorts {
@@ -36,8 +35,8 @@ export async function download(
     const named = await patientsNow(patients, asking, base, ports.clock());
     if (!named.ok) return await ended(named, asking);
     const pages = new FilePages(file.type, searchesOf(file, named.value), base, asking, ports);
-    const first = pages.hasNext ? await pages.next() : ok(new Uint8Array());
-    return first.ok ? ok(rest(first.value, pages, asking)) : await ended(first, asking);
+    const first = await pages.ask();
+    return first.ok ? ok(linesOf(first.value, pages, asking)) : await ended(first, asking);
   } catch (fault) {
     await asking.end();
     throw fault;
@@ -49,13 +48,17 @@ async function ended<T>(refusal: T, asking: ExportAsking): Promise<T> {
   return refusal;
 }
 
-async function* rest(first: Uint8Array, pages: FilePages, asking: ExportAsking): AsyncGenerator<Uint8Array> {
+async function* linesOf(
+  first: AskedAnswer | undefined,
+  pages: FilePages,
+  asking: ExportAsking,
+): AsyncGenerator<Uint8Array> {
   try {
-    yield first;
-    while (pages.hasNext) {
-      const page = await pages.next();
-      if (!page.ok) throw new Error("a page of an export is refused");
-      yield page.value;
+    for (let page = first; page !== undefined;) {
+      yield* pages.linesOf(page);
+      const next = await pages.ask();
+      if (!next.ok) throw new Error("a page of an export is refused");
+      page = next.value;
     }
   } finally {
     await asking.end();
@@ -89,13 +92,11 @@ class FilePages {
     this.#seen = searches.length > 1 ? new Set() : undefined;
   }
 
-  get hasNext(): boolean {
-    return this.#searches.length > 0;
-  }
-
-  /** The lines of the next page. */
-  async next(): Promise<Result<Uint8Array, GatewayRefusal>> {
-    const query = this.#place === undefined ? (this.#searches[0] ?? "") : "";
+  /** Asks for the next page; undefined: there is none. */
+  async ask(): Promise<Result<AskedAnswer | undefined, GatewayRefusal>> {
+    const [search] = this.#searches;
+    if (search === undefined) return ok(undefined);
+    const query = this.#place === undefined ? search : "";
     const read = readInteraction("GET", [this.#type], query, this.#base, this.#place?.question);
     if (!read.ok) return read;
     const interaction =
@@ -103,24 +104,26 @@ class FilePages {
         ? { ...read.value, posted: this.#place.posted }
         : read.value;
     // A client gets a refusal of the first page with its own `Retry-After`.
-    const answer = await (this.#isBegun
-      ? this.#asking.askPatiently(interaction, this.#place)
-      : this.#asking.ask(interaction));
+    const isFirst = !this.#isBegun;
     this.#isBegun = true;
-    if (!answer.ok) return answer;
-    const { rows, next } = linesOf(answer.value.parts);
-    const fresh = rows.filter((row) => this.#isNew(row));
-    await this.#turnTo(next, answer.value.who);
-    return ok(joinBytes(fresh.flatMap((row) => [row, newLine])));
+    return isFirst ? this.#asking.ask(interaction) : this.#asking.askPatiently(interaction, this.#place);
   }
 
-  #isNew(row: Uint8Array): boolean {
-    if (this.#seen === undefined) return true;
-    const resource = readObject(row);
-    const id = (resource && textAt(resource, "id")) ?? "";
-    if (this.#seen.has(id)) return false;
+  /** The lines of a page, as its parts come. */
+  async *linesOf({ parts, who }: AskedAnswer): AsyncGenerator<Uint8Array> {
+    const page = new PageLines();
+    for await (const part of parts) {
+      const rows = page.rowsIn(part).filter(({ id }) => this.#isNew(id));
+      if (rows.length > 0) yield joinBytes(rows.flatMap(({ bytes }) => [bytes, newLine]));
+    }
+    await this.#turnTo(page.end(), who);
+  }
+
+  #isNew(id: string | undefined): boolean {
+    if (this.#seen === undefined || id === undefined) return true;
+    const isNew = !this.#seen.has(id);
     this.#seen.add(id);
-    return true;
+    return isNew;
   }
 
   async #turnTo(next: string | undefined, who: Principal): Promise<void> {

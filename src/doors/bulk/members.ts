@@ -30,7 +30,9 @@ export async function patientsNow(
   if (!read.ok) return read;
   const answer = await asking.ask(read.value);
   if (!answer.ok) return answer;
-  const resource = readObject(joinBytes(answer.value.parts));
+  const parts: Uint8Array[] = [];
+  for await (const part of answer.value.parts) parts.push(part);
+  const resource = readObject(joinBytes(parts));
   if (resource === undefined) throw new Error("an own Group cannot be read");
   const members = membersOf(resource, base, at);
   if (named === undefined) return ok([...members]);
