@@ -5,7 +5,7 @@ import { err, ok, type Result } from "#kernel/result";
 import { keyList } from "#platform/config/key-list-setting";
 import type { AuthorityTask } from "#identity/authority/authority-document";
 import { revocationsOf, type RevocationsEnv } from "#platform/revocation/object/revocations";
-import { endAuthorities, insertAuthority, liveAuthority } from "./authority-rows.ts";
+import { deleteAuthority, endAuthorities, insertAuthority, liveAuthority } from "./authority-rows.ts";
 import {
   openEvidence,
   personNames,
@@ -97,9 +97,9 @@ export class AuthorityKeeping extends WorkerEntrypoint<AuthorityEnv> {
     return row && evidence !== undefined ? { ends: row.endsAt, evidence } : undefined;
   }
 
-  /** Ends an authority whose job is over, or whose use was refused for good. */
+  /** Deletes an authority whose job is over: a client has many, and its records name them. */
   async end(client: string, authority: string): Promise<void> {
-    await endAuthorities(this.#session(), { client, authority }, { at: now(), by: "jobs" });
+    await deleteAuthority(this.#session(), client, authority);
   }
 
   #keys() {

@@ -83,6 +83,17 @@ export async function endAuthorities(
     .where(and(isNull(authorities.endedAt), isAmong(which)));
 }
 
+/** Deletes an authority that a denial has not ended. */
+export async function deleteAuthority(
+  registry: RegistrySql,
+  client: string,
+  authority: string,
+): Promise<void> {
+  await drizzled(registry)
+    .delete(authorities)
+    .where(and(isNull(authorities.endedAt), isAmong({ client, authority })));
+}
+
 function isAmong(which: EndedAuthorities): SQL | undefined {
   if ("tokens" in which) return inArray(authorities.token, [...which.tokens]);
   if ("persons" in which) return inArray(authorities.person, [...which.persons]);

@@ -57,9 +57,24 @@ test("an authority is made once, is used as it was made, and ends for good", asy
   expect(await keeping.use(one.id), "another client ends nothing").toBeDefined();
   await keeping.end("research", one.id);
   expect(await keeping.use(one.id)).toBeUndefined();
-  expect(await keeping.make(one), "nor does a repeat begin it anew").toMatchObject(made);
-  expect(await keeping.use(one.id)).toBeUndefined();
-  expect(await column(one.id, "evidence"), "its evidence is deleted").toBeNull();
+  expect((await env.REGISTRY.prepare("SELECT id FROM authorities").all()).results).toEqual([]);
+});
+
+test("a client makes any number of authorities one after the other, and a denied one stays for an operator", async ({
+  expect,
+}) => {
+  for (let n = 0; n < authoritiesMax.ofPerson + 5; n += 1) {
+    expect(await keeping.make(asked(idOf(n)))).toMatchObject(made);
+    await keeping.end("research", idOf(n));
+  }
+  await keeping.make(asked(idOf(99)));
+  expect(await desk.revoke({ kind: "authority", client: "research", authority: idOf(99) })).toMatchObject(
+    made,
+  );
+  await keeping.end("research", idOf(99));
+  expect(await column(idOf(99), "evidence"), "its evidence is deleted").toBeNull();
+  expect(await keeping.make(asked(idOf(99))), "a repeat makes no second").toMatchObject(made);
+  expect(await keeping.use(idOf(99))).toBeUndefined();
 });
 
 test("the id of another client's authority makes none", async ({ expect }) => {
