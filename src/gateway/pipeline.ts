@@ -75,6 +75,19 @@ export async function passFurther(
   }
 }
 
+/** Puts on record that a door refuses a request of a proven caller, after the core has answered. */
+export function refuseFurther(
+  request: ArrivedRequest,
+  call: RecordedCall,
+  { who }: Caller,
+  refusal: GatewayRefusal,
+  ports: GatewayPorts,
+): Promise<ReleasedAnswer> {
+  const recorder = new Recorder(request, ports);
+  recorder.learn({ call, principal: who });
+  return release(refused(refusal), recorder, ports);
+}
+
 /** Each stage needs the results of the stages above it; the recorder learns them. */
 async function enter(
   door: Door,

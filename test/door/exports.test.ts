@@ -320,6 +320,11 @@ test("a client has 200 exports at most, and the rest of 1,000 kick-offs is refus
     );
   expect(statuses.filter((status) => status === 202)).toHaveLength(200);
   expect(new Set(statuses)).toEqual(new Set([202, 429]));
+  const reasons = (await phylax.records()).flatMap(({ event }) => event?.outcome?.reason ?? []);
+  expect(
+    reasons.filter((reason) => reason === "too_many_exports"),
+    "each is on record",
+  ).toHaveLength(statuses.filter((status) => status === 429).length);
   expect((await start("payer", "$export?_type=Patient")).status).toBe(202);
 }, 120_000);
 
@@ -372,12 +377,25 @@ test("a client with a key takes a file of several pages by one proof, and the re
   expect([rows(file).length > 0, counted]).toEqual([true, rows(file).length]);
 });
 
-test("a filter over an element that the policy hides is refused at the file", async ({ expect }) => {
-  const filter = encodeURIComponent("Patient?phone=555");
-  const manifest = await manifestOf("payer", `$export?_type=Patient&_typeFilter=${filter}`);
-  const file = await phylax.ask("payer", manifest.output[0]?.url ?? "");
-  expect([file.status, file.text.includes("OperationOutcome")], file.text).toEqual([403, true]);
-});
+test.for([
+  ["Patient?phone=555", 403, "parameter_hidden"],
+  ["Patient?no-such-parameter=1", 400, "parameter_unknown"],
+  ["Patient?birthdate=yesterday", 400, "parameter_value_malformed"],
+] as const)(
+  "the filter %s is refused at the start, on record, also behind a filter that is fine",
+  async ([filter, status, reason], { expect }) => {
+    const before = (await phylax.records()).length;
+    const filters = ["Patient?gender=female", filter].map(
+      (each) => `_typeFilter=${encodeURIComponent(each)}`,
+    );
+    const reply = await start("payer", `$export?_type=Patient&${filters.join("&")}`);
+    expect([reply.status, reply.text.includes("OperationOutcome")], reply.text).toEqual([status, true]);
+    const reasons = (await phylax.records())
+      .slice(before)
+      .flatMap(({ event }) => event?.outcome?.reason ?? []);
+    expect(reasons).toEqual([reason]);
+  },
+);
 
 /** 2,600 rows: six pages of a file. */
 const many = Array.from({ length: 2_600 }, (_, n) => ({

@@ -3,7 +3,7 @@ import { proveStored } from "#gateway/admission/caller";
 import type { Interaction } from "#fhir/interaction";
 import type { Call } from "#gateway/http/admit";
 import type { GatewayRefusal } from "#gateway/outcome";
-import { passFurther } from "#gateway/pipeline";
+import { passFurther, refuseFurther } from "#gateway/pipeline";
 import type { GatewayPorts } from "#gateway/ports";
 import type { ArrivedRequest, Question } from "#gateway/question";
 import {
@@ -70,21 +70,21 @@ export class ExportAsking {
     this.#ports = ports;
   }
 
-  /** Makes the authority. Call {@link end} when nothing more is asked. */
+  /**
+   * Makes the authority. Call {@link end} when nothing more is asked. A refusal is on record.
+   *
+   * @param until nothing is asked after this time.
+   */
   static async begin(
     asked: ProvenRequest,
+    until: Instant,
     ports: AskingPorts,
   ): Promise<Result<ExportAsking, GatewayRefusal>> {
-    const { token, certificate, who } = asked.caller;
-    const certificateEnds = certificate && certificateEnd(asked.call.tlsClientAuth);
-    const shown = { who, token, certificate, certificateEnds };
-    const evidence = storableEvidence(shown, await ports.issuers.of(token.issuer));
-    if (!evidence.ok) return evidence;
-    const at = ports.clock();
-    const ends = endOfAuthority(at, instant(at + longestMilliseconds), certificateEnds);
-    const authority = { id: ports.newId(), ends, evidence: evidence.value };
-    const made = await ports.authorities.make(authority, asked.caller);
-    return made.ok ? ok(new ExportAsking(authority.id, asked, ports)) : made;
+    const made = await makeAuthority(asked, until, ports);
+    if (made.ok) return ok(new ExportAsking(made.value, asked, ports));
+    const { call, caller, request } = asked;
+    await refuseFurther({ ...request, id: ports.newId() }, call, caller, made.error, ports);
+    return made;
   }
 
   /** An answer with resources. */
@@ -131,6 +131,24 @@ export class ExportAsking {
     if (used === undefined) return err({ reason: "authority_ended" });
     return proveStored({ id: this.#authority, ...used }, newId(), { clients, issuers }, clock());
   }
+}
+
+async function makeAuthority(
+  { caller, call }: ProvenRequest,
+  until: Instant,
+  ports: AskingPorts,
+): Promise<Result<string, GatewayRefusal>> {
+  const { token, certificate, who } = caller;
+  const certificateEnds = certificate && certificateEnd(call.tlsClientAuth);
+  const shown = { who, token, certificate, certificateEnds };
+  const evidence = storableEvidence(shown, await ports.issuers.of(token.issuer));
+  if (!evidence.ok) return evidence;
+  const at = ports.clock();
+  const longest = instant(Math.min(until, at + longestMilliseconds));
+  const id = ports.newId();
+  const ends = endOfAuthority(at, longest, certificateEnds);
+  const made = await ports.authorities.make({ id, ends, evidence: evidence.value }, caller);
+  return made.ok ? ok(id) : made;
 }
 
 const noContent: Question["content"] = {

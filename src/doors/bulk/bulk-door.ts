@@ -3,7 +3,7 @@ import { readAtMost } from "#entrypoint/bounded-body";
 import { faceOf } from "#entrypoint/gateway-face";
 import { isArray, isObject, property, readObject, textAt, type JsonObject } from "#fhir/json/json";
 import { isLenient } from "#fhir/preconditions";
-import type { ExportStep } from "#fhir/interaction";
+import { readInteraction, type ExportStep } from "#fhir/interaction";
 import { hasPatients } from "#fhir/r4/compartment-tables";
 import { isResourceType, type ResourceType } from "#fhir/r4/elements";
 import { readElementList } from "#fhir/search/element-list";
@@ -15,7 +15,7 @@ import { httpContent } from "#gateway/http/http-content";
 import { proveSigned, type ProveSignedPorts } from "#gateway/http/prove-signed";
 import { sendWindows } from "#gateway/http/send-windows";
 import type { GatewayRefusal } from "#gateway/outcome";
-import { pass, type Door } from "#gateway/pipeline";
+import { pass, refuseFurther, type Door } from "#gateway/pipeline";
 import type { ReleasedAnswer } from "#gateway/release";
 import { storableEvidence } from "#identity/authority/authority";
 import { certificateEnd } from "#identity/certificate/certificate";
@@ -48,6 +48,7 @@ type Asked =
   | { readonly kind: "file"; readonly stored: StoredExport; readonly file: StoredFile | "messages" };
 
 const dayMilliseconds = 86_400_000;
+const groupMilliseconds = 300_000;
 const parametersBytesMax = 1_048_576;
 
 /** Answers a request for an export, its status or a file (FHIR Bulk Data Access 3.0.0), on record. */
@@ -82,9 +83,14 @@ export async function serveExport(arrival: Arrival, ports: BulkPorts): Promise<R
     };
     const asked = await groupIsHere(patients);
     if (!asked.ok) return refusedAnswer(asked.error, answer);
-    const stored = storedExport(wanted, patients, searchedTypes(statement));
-    const begun = await ports.exports.addExport(caller.who.client.id, stored);
-    if (!begun.ok) return refusedAnswer(begun.error, answer);
+    const searched = searchedTypes(statement);
+    const stored = storedExport(wanted, patients, searched);
+    const readable = readableSearches(stored, searched);
+    const begun = readable.ok ? await ports.exports.addExport(caller.who.client.id, stored) : readable;
+    if (!begun.ok) {
+      const own = { ...request, id: ports.newId() };
+      return refusedAnswer(begun.error, await refuseFurther(own, call.value, caller, begun.error, ports));
+    }
     fields.set("content-location", exportStatusUrl(stored));
     return new Response(null, { status: 202, headers: fields });
   }
@@ -93,7 +99,8 @@ export async function serveExport(arrival: Arrival, ports: BulkPorts): Promise<R
   async function groupIsHere(patients: StoredPatients): Promise<Result<unknown, GatewayRefusal>> {
     if (caller === undefined || !call.ok) throw new Error("not admitted");
     if (patients.group === undefined) return ok(undefined);
-    const begun = await ExportAsking.begin({ caller, call: call.value, request }, ports);
+    const until = instant(at + groupMilliseconds);
+    const begun = await ExportAsking.begin({ caller, call: call.value, request }, until, ports);
     if (!begun.ok) return begun;
     const base = ports.fhirBase(call.value.origin);
     try {
@@ -114,7 +121,7 @@ export async function serveExport(arrival: Arrival, ports: BulkPorts): Promise<R
     const isOfLevel = (type: string) =>
       wanted.level.kind === "system" || (isLimited ? namingQueries(type, []).length > 0 : hasPatients(type));
     const ofLevel = types.filter(isOfLevel);
-    const byTime = (type: string) => searched.get(type)?.byTime === true;
+    const byTime = (type: string) => searched.get(type)?.has("_lastUpdated") === true;
     const isTimed = wanted.since !== undefined || wanted.until !== undefined;
     const mayLeave = (type: string) => searched.has(type) && (byTime(type) || !isTimed);
     return {
@@ -301,8 +308,8 @@ function ownerOf({ who, token }: Caller): string {
   return JSON.stringify([who.client.id, issuer, subject, purpose, patient ?? null, token.binding]);
 }
 
-/** The types that the client may search, and whether by `_lastUpdated` too, by its own statement of capabilities. */
-function searchedTypes(statement: string): ReadonlyMap<string, { readonly byTime: boolean }> {
+/** The types that the client may search, each with its parameters, by its own statement of capabilities. */
+function searchedTypes(statement: string): ReadonlyMap<string, ReadonlySet<string | undefined>> {
   const read = readObject(utf8(statement));
   const inside = (object: JsonObject | undefined, name: string): readonly JsonObject[] => {
     const list = object && property(object, name);
@@ -311,13 +318,30 @@ function searchedTypes(statement: string): ReadonlyMap<string, { readonly byTime
   const types = inside(read, "rest").flatMap((rest) => inside(rest, "resource"));
   const mayBeSearched = (type: JsonObject) =>
     inside(type, "interaction").some((each) => textAt(each, "code") === "search-type");
-  const byTime = (type: JsonObject) =>
-    inside(type, "searchParam").some((each) => textAt(each, "name") === "_lastUpdated");
+  const parameters = (type: JsonObject) =>
+    new Set(inside(type, "searchParam").map((each) => textAt(each, "name")));
   return new Map(
-    types
-      .filter(mayBeSearched)
-      .map((type) => [textAt(type, "type") ?? "", { byTime: byTime(type) }] as const),
+    types.filter(mayBeSearched).map((type) => [textAt(type, "type") ?? "", parameters(type)] as const),
   );
+}
+
+/**
+ * Refuses filters of which no search is possible, before a file breaks at them. A parameter that the client's own
+ * statement of capabilities lacks is hidden, or unknown.
+ */
+function readableSearches(
+  { files, base }: StoredExport,
+  searched: ReturnType<typeof searchedTypes>,
+): Result<unknown, GatewayRefusal> {
+  for (const { type, queries } of files)
+    for (const query of queries) {
+      const read = readInteraction("GET", [type], query, base);
+      if (!read.ok) return read;
+      const names = query.split("&").map((part) => /^[^=:.]*/u.exec(part)?.[0] ?? "");
+      const hidden = names.find((name) => !ofDoor.has(name) && searched.get(type)?.has(name) !== true);
+      if (hidden !== undefined) return err({ reason: "parameter_hidden", parameter: hidden });
+    }
+  return ok(undefined);
 }
 
 /**
@@ -350,6 +374,8 @@ function fileFor(
 }
 
 const rowsOfPage = 500;
+/** Parameters of a page, and of a search through other types: the core alone judges them. */
+const ofDoor: ReadonlySet<string> = new Set(["_count", "_elements", "_has"]);
 
 /** The sealed record has the parameters of the kick-off, the patients too. */
 function recordedAs(asked: Asked): ExportStep {

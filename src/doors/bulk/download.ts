@@ -24,11 +24,11 @@ export interface DownloadPorts extends AskingPorts {
  */
 export async function download(
   file: StoredFile,
-  { base, patients }: StoredExport,
+  { base, patients, expires }: StoredExport,
   asked: ProvenRequest,
   ports: DownloadPorts,
 ): Promise<Result<AsyncIterable<Uint8Array>, GatewayRefusal>> {
-  const begun = await ExportAsking.begin(asked, ports);
+  const begun = await ExportAsking.begin(asked, expires, ports);
   if (!begun.ok) return begun;
   const asking = begun.value;
   try {
