@@ -111,6 +111,22 @@ test("export download writes what the client's searches show, asks for whole fil
     });
 });
 
+test("the files of a data set have no identifier that the checker finds, and tables are made of them", async () => {
+  const words = ["--system", "--type", "Patient,Condition"];
+  expect(await run("start", "limited-study", folder, ...words)).toMatchObject({ code: 0 });
+  expect(await run("download", folder)).toMatchObject({ code: 0 });
+  const command = (...args: readonly string[]) => commandIn(phylax.home, ...args);
+  const form = ["--form", "limited-data-set"];
+  for (const name of ["Patient.1.ndjson", "Condition.1.ndjson"]) {
+    const checked = await command("deid", "check", join(folder, name), ...form);
+    expect(checked.code, checked.out + checked.error).toBe(0);
+  }
+  const made = await command("export", "tables", folder, `${folder}-tables`, ...form, "--json");
+  expect(made.code, made.error).toBe(0);
+  const { tables } = JSON.parse(made.out) as { tables: { table: string; rows: number }[] };
+  expect(Math.max(...tables.map(({ rows }) => rows))).toBeGreaterThan(0);
+});
+
 test("export download prints the server's messages, and ends with 1 if there is an error among them", async () => {
   await start("--type", "Patient,AuditEvent");
   const { code, error } = await run("download", folder);

@@ -16,8 +16,8 @@ export class PageLines {
   readonly #ahead = new EntriesAhead();
 
   /** @returns the rows that end in this part, in order. */
-  rowsIn(part: Uint8Array): readonly Row[] {
-    const rows: Row[] = [];
+  rowsIn(part: Uint8Array): readonly FileLine[] {
+    const rows: FileLine[] = [];
     const take = (entry: Uint8Array | "too_large" | Entry) => {
       if (entry === "too_large") throw new Error("an own entry cannot be read"); // never a file without a row
       const read = entry instanceof Uint8Array ? entryAt(entry, 0) : entry;
@@ -43,14 +43,14 @@ export class PageLines {
 }
 
 /** A resource on one line. */
-export interface Row {
+export interface FileLine {
   readonly bytes: Uint8Array;
   readonly id: string | undefined;
 }
 
 interface Entry {
   readonly entryEnd: number;
-  readonly row: Row;
+  readonly row: FileLine;
   /** True for an OperationOutcome about the page: it is no row. */
   readonly isMessage: boolean;
 }
