@@ -14,7 +14,7 @@ import { type KillableStack, startKillable } from "../support/killable-stack.ts"
 import { inLane } from "../support/lane.ts";
 import { residentMiB } from "../support/resident-memory.ts";
 
-const rows = inLane({ fast: 5_000, slow: 20_000, long: 200_000 });
+const rows = inLane({ fast: 5_000, slow: 10_000, long: 200_000 });
 const kills = inLane({ fast: 1, slow: 3, long: 20 });
 const rowBytes = 5_000;
 const growthMiBMax = 64;

@@ -22,7 +22,7 @@ import { certificateEnd } from "#identity/certificate/certificate";
 import { instant } from "#kernel/clock";
 import { utf8 } from "#kernel/encoded";
 import { err, ok, type Result } from "#kernel/result";
-import { ExportAsking } from "./asking.ts";
+import { ExportAsking, type ProvenRequest } from "./asking.ts";
 import { download, type DownloadPorts } from "./download.ts";
 import type { StoredFile, ExportJobs, StoredExport, StoredPatients } from "./export-jobs.ts";
 import { exportStatusUrl, manifestOf, messagesOf } from "./manifest.ts";
@@ -56,12 +56,15 @@ export async function serveExport(arrival: Arrival, ports: BulkPorts): Promise<R
   const { id, turn, at, method, continent, headers } = arrival;
   const request = { id, turn, at, method, continent, address: addressOf(headers) };
   const call = admit(withoutAccept(arrival));
-  const door = call.ok ? new BulkDoor(call.value, arrival, ports) : undefined;
-  const answer = await pass(request, door === undefined ? (call as never) : ok(door), ports);
-  const { asked, caller } = door ?? {};
+  const door = call.ok ? ok(new BulkDoor(call.value, arrival, ports)) : call;
+  const answer = await pass(request, door, ports);
   const { outcome } = answer;
-  if (outcome.kind === "refused" || asked === undefined || caller === undefined)
-    return refusedAnswer(outcome.kind === "refused" ? outcome.refusal : { reason: "path_unknown" }, answer);
+  if (outcome.kind === "refused") return refusedAnswer(outcome.refusal, answer);
+  if (!door.ok || door.value.asked === undefined || door.value.caller === undefined)
+    throw new Error("an answer without a question");
+  const { asked, caller } = door.value;
+  const proven: ProvenRequest = { caller, call: door.value.call, request };
+  const base = ports.fhirBase(proven.call.origin);
   const fields = new Headers(recordedFields(arrival, answer, ports));
   switch (asked.kind) {
     case "start":
@@ -76,7 +79,6 @@ export async function serveExport(arrival: Arrival, ports: BulkPorts): Promise<R
   }
 
   async function startExport(wanted: ExportRequest, statement: string): Promise<Response> {
-    if (caller === undefined || !call.ok) throw new Error("not admitted");
     const patients = {
       group: wanted.level.kind === "group" ? wanted.level.id : undefined,
       named: wanted.patients,
@@ -89,7 +91,7 @@ export async function serveExport(arrival: Arrival, ports: BulkPorts): Promise<R
     const begun = readable.ok ? await ports.exports.addExport(caller.who.client.id, stored) : readable;
     if (!begun.ok) {
       const own = { ...request, id: ports.newId() };
-      return refusedAnswer(begun.error, await refuseFurther(own, call.value, caller, begun.error, ports));
+      return refusedAnswer(begun.error, await refuseFurther(own, proven.call, caller, begun.error, ports));
     }
     fields.set("content-location", exportStatusUrl(stored));
     return new Response(null, { status: 202, headers: fields });
@@ -97,12 +99,10 @@ export async function serveExport(arrival: Arrival, ports: BulkPorts): Promise<R
 
   /** Reads the Group of an export as a download will, so that the client learns at once that it may not. */
   async function groupIsHere(patients: StoredPatients): Promise<Result<unknown, GatewayRefusal>> {
-    if (caller === undefined || !call.ok) throw new Error("not admitted");
     if (patients.group === undefined) return ok(undefined);
     const until = instant(at + groupMilliseconds);
-    const begun = await ExportAsking.begin({ caller, call: call.value, request }, until, ports);
+    const begun = await ExportAsking.begin(proven, until, ports);
     if (!begun.ok) return begun;
-    const base = ports.fhirBase(call.value.origin);
     try {
       return await patientsNow(patients, begun.value, base, at);
     } finally {
@@ -115,7 +115,6 @@ export async function serveExport(arrival: Arrival, ports: BulkPorts): Promise<R
     patients: StoredPatients,
     searched: ReturnType<typeof searchedTypes>,
   ): StoredExport {
-    if (caller === undefined || !call.ok) throw new Error("not admitted");
     const types = wanted.types.length > 0 ? wanted.types : [...searched.keys()].filter(isResourceType);
     const isLimited = patients.group !== undefined || patients.named !== undefined;
     const isOfLevel = (type: string) =>
@@ -127,7 +126,7 @@ export async function serveExport(arrival: Arrival, ports: BulkPorts): Promise<R
     return {
       id: ports.newId(),
       owner: ownerOf(caller),
-      base: ports.fhirBase(call.value.origin),
+      base,
       request: arrival.url,
       startedAt: at,
       expires: instant(at + dayMilliseconds),
@@ -139,7 +138,6 @@ export async function serveExport(arrival: Arrival, ports: BulkPorts): Promise<R
   }
 
   async function sendFile(stored: StoredExport, wanted: StoredFile | "messages"): Promise<Response> {
-    if (caller === undefined || !call.ok) throw new Error("not admitted");
     fields.set("content-type", "application/fhir+ndjson");
     fields.set("expires", new Date(stored.expires).toUTCString());
     const isZipped = /\bgzip\b(?!\s*;\s*q=0(?:\.0*)?(?:,|\s|$))/iu.test(headers.get("accept-encoding") ?? "");
@@ -147,9 +145,7 @@ export async function serveExport(arrival: Arrival, ports: BulkPorts): Promise<R
     fields.set("vary", "accept-encoding");
     if (method === "HEAD") return new Response(null, { headers: fields });
     const begun =
-      wanted === "messages"
-        ? ok(messageLines(stored))
-        : await download(wanted, stored, { caller, call: call.value, request }, ports);
+      wanted === "messages" ? ok(messageLines(stored)) : await download(wanted, stored, proven, ports);
     if (!begun.ok) return refusedAnswer(begun.error, answer);
     const { readable, work } = sendWindows(begun.value);
     ports.keepAlive(work);
