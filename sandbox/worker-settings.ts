@@ -162,7 +162,24 @@ export function workerSettings(
         SUBJECT_KEY: keys.subject,
       },
     },
-    jobs: { vars: { DEID_CHECK: "on" }, secrets: { CODES_KEY: keys.codes } },
+    guards: { vars: {}, secrets: {} },
+    jobs: {
+      vars: {
+        PUBLIC_URL: gateway,
+        MTLS_URL: mtls,
+        ...shards,
+        ...places,
+        TOKEN_VERIFICATION_KEYS: JSON.stringify({ keys: [publicHalf(keys.token)] }),
+        DEID_CHECK: "on",
+      },
+      serviceBindings,
+      secrets: {
+        ...secrets,
+        CODES_KEY: keys.codes,
+        PAGING_KEY: keys.paging,
+        DPOP_NONCE_KEY: keys.dpopNonce,
+      },
+    },
     ops: {
       vars: {
         OPS_URL: ops,

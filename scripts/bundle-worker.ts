@@ -23,10 +23,10 @@ export const workerOptions = {
 
 const handed = "./workers/gateway/handed-tables.ts";
 
-/** These options for a Worker of its own: the gateway gets tables from `control` (wrangler.toml has the same lines). */
+/** These options for a Worker of its own: the core gets tables from `control` (wrangler.toml has the same lines). */
 export const optionsOf = (worker: string): BuildOptions => ({
   ...workerOptions,
-  ...(worker === "gateway" && {
+  ...((worker === "gateway" || worker === "jobs") && {
     alias: {
       "#fhir/r4/structure.gen": handed,
       "#fhir/r4/summary.gen": handed,

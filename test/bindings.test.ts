@@ -30,12 +30,18 @@ test("every worker with a public door counts floods there, in a namespace of its
 test("the ledger worker alone binds the bucket, the root log and the line stores, jobs alone the codes, and no worker the witness", ({
   expect,
 }) => {
-  expect(bindersOf(/LedgerShard/u), "this check can find a binding").toEqual(["gateway", "ledger", "ops"]);
+  expect(bindersOf(/LedgerShard/u), "this check can find a binding").toEqual([
+    "gateway",
+    "jobs",
+    "ledger",
+    "ops",
+  ]);
   expect(bindersOf(/r2_buckets/u)).toEqual(["ledger"]);
   expect(bindersOf(/LedgerRoot/u)).toEqual(["ledger"]);
   expect(bindersOf(/AccountingShelf/u)).toEqual(["ledger"]);
   expect(bindersOf(/AccountingIntake/u)).toEqual(["ledger"]);
   expect(bindersOf(/DataSetCodes/u), "each code leads to a row").toEqual(["jobs"]);
+  expect(bindersOf(/ClientExports/u), "a filter may name a patient").toEqual(["jobs"]);
   expect(bindersOf(/CodeBook/u)).toEqual(["gateway"]);
   expect(bindersOf(/DataSetDesk/u)).toEqual(["ops"]);
   expect(bindersOf(/phylax-witness|WitnessMemory/u)).toEqual(["witness"]);

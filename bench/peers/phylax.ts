@@ -126,6 +126,7 @@ function varsOf(originHost: string, checkpointKey: object) {
       DPOP_NONCE_KEY: secret(),
     },
     control: { ...places, SEEDING: "allowed", CONSENT_KEY: secret() },
+    guards: {},
     jobs: { CODES_KEY: secret() },
     ledger: {
       ...shards,

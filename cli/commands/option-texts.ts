@@ -36,6 +36,18 @@ const signIn = {
 /** Further texts, by the option, or by the verb and the option where verbs differ. */
 const texts: Readonly<Record<string, string>> = {
   "--scope": "SMART scopes of the token (default: all that the grant has)",
+  "export start --group": "id of a Group (default: all patients)",
+  "export start --system": "all resources, with those of no patient",
+  "export start --type": "resource type, or several with commas; repeat it for several",
+  "export start --type-filter":
+    "search that a type's rows must meet, such as `Condition?code=x`; repeat it for several",
+  "export start --elements":
+    "element that leaves, such as `Patient.birthDate` or `id`; repeat it for several",
+  "export start --since": "only rows that changed after this instant",
+  "export start --until": "only rows that changed before this instant",
+  "export start --patients": "file with a patient's id on each line; `-` is standard input",
+  "export start --lenient":
+    "parameters that the server does not support are ignored and named in `messages.1.ndjson`",
   "get --header": "a header of the request; repeat it for several",
   "get --include": "prints the status and the headers too",
   "registry plan --remove":
@@ -161,6 +173,7 @@ const texts: Readonly<Record<string, string>> = {
   "review close --finding": "`justified` or `unjustified`",
   "review close --note":
     "your words beside the finding, without a patient's name; changes the finding of a closed review",
+  "authorities list --all": "also authorities that were ended before their time",
   "cases list --all": "also the decided cases",
   "cases confirm --request": "where the FHIR server has the request, such as Communication/1",
   "cases state --row": "a disputed row; without it the rows that the request names",

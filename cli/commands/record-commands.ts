@@ -113,6 +113,22 @@ export const recordCommands: readonly Command[] = [
     load: async () => (await import("../reviews/review-close.ts")).reviewClose,
   },
   {
+    words: ["authorities", "list"],
+    result: forms.authorities,
+    takes: `[--all] ${asOperator}`,
+    does: "Lists the stored authorities under which jobs act; with --all also those that were ended before their time.",
+    examples: ["phylax authorities list"],
+    load: async () => (await import("../authorities/authorities.ts")).authoritiesList,
+  },
+  {
+    words: ["authorities", "end"],
+    result: forms.revoked,
+    takes: `CLIENT ID ${asOperator}`,
+    does: "Ends a stored authority for good: its jobs stop within ten seconds.",
+    examples: ["phylax authorities end research 0123456789abcdef0123456789abcdef"],
+    load: async () => (await import("../authorities/authorities.ts")).authoritiesEnd,
+  },
+  {
     words: ["cases", "list"],
     result: forms.cases,
     takes: `[--all] ${asOperator}`,

@@ -4,7 +4,7 @@ import { workerConfigs } from "../keys/made-keys.ts";
 import type { Environment } from "./environment.ts";
 
 /** The workers of a deployment, in the order in which they are deployed: bindings run one way. */
-export const deployedWorkers = ["control", "ledger", "jobs", "gateway", "ops"] as const;
+export const deployedWorkers = ["control", "ledger", "guards", "jobs", "gateway", "ops"] as const;
 export type DeployedWorker = (typeof deployedWorkers)[number];
 
 /** A configuration of a worker, as wrangler reads it from TOML or JSON. */
@@ -85,7 +85,7 @@ function configOf(
     ...base,
     name: named(base.name),
     vars: { ...base.vars, ...variablesOf(worker, deployment) },
-    ...(worker === "gateway" && bindingsOf(deployment)),
+    ...((worker === "gateway" || worker === "jobs") && bindingsOf(deployment)),
     ...(hosts.length > 0 && { routes: hosts.map((pattern) => ({ pattern, custom_domain: true })) }),
     ...(services && { services: services.map((each) => changed(each, { service: named(each.service) })) }),
     ...(objects && {
@@ -112,17 +112,18 @@ const changed = <T extends object, U extends object>(entry: T, members: U): T & 
   ...members,
 });
 
-/** The gateway's bindings to origins, where there are any. */
+/** The bindings to origins, where there are any. */
 const bindingsOf = ({ vpcServices, mtlsCertificates }: Environment): object => ({
   ...(vpcServices.length > 0 && { vpc_services: vpcServices }),
   ...(mtlsCertificates.length > 0 && { mtls_certificates: mtlsCertificates }),
 });
 
-/** The host names of a worker: custom domains. `control` and `jobs` have none. */
+/** The host names of a worker: custom domains. `control`, `guards` and `jobs` have none. */
 function hostsOf(worker: DeployedWorker, deployment: Environment): readonly string[] {
   const urls: readonly (string | undefined)[] = {
     control: [],
     ledger: [deployment.ledgerUrl],
+    guards: [],
     jobs: [],
     gateway: [deployment.publicUrl, deployment.mtlsUrl],
     ops: [deployment.opsUrl],
@@ -153,8 +154,16 @@ function variablesOf(worker: DeployedWorker, deployment: Environment): Record<st
         AUDITOR_KEYS: { keys: deployment.auditors },
         WITNESSES: deployment.witnesses,
       };
+    case "guards":
+      return {};
     case "jobs":
-      return { LEDGER_JURISDICTION: deployment.jurisdiction };
+      return {
+        ...places,
+        ...placement,
+        MTLS_URL: deployment.mtlsUrl ?? "",
+        LEDGER_SPREAD: String(deployment.spread),
+        TOKEN_VERIFICATION_KEYS: text(deployment.tokenVerificationKeys),
+      };
     case "gateway":
       return {
         ...places,

@@ -31,6 +31,7 @@ import {
   showProposalVerb,
 } from "./proposals.ts";
 import { endDataSetVerb } from "./tasks/data-sets.ts";
+import { listAuthoritiesVerb } from "./tasks/authorities.ts";
 import {
   acceptCaseVerb,
   confirmCaseVerb,
@@ -145,6 +146,7 @@ export const adminVerbs = (ports: AdminPorts): readonly Verb[] => [
   suspendAccountingVerb(ports.accountings),
   restoreLedgerVerb(ports.restores),
   metricsVerb(ports.traffic),
+  listAuthoritiesVerb(ports.registry),
   listReviewsVerb(ports.reviews),
   closeReviewVerb(ports.reviews),
   listCasesVerb(ports.cases),

@@ -1,4 +1,5 @@
 import type { Traffic } from "#audit/traffic/instruments";
+import type { AuthorityProblem } from "#identity/authority/authority-document";
 import type { CaseProblem } from "#registry/case-document";
 import type { Holder, HoldersRequest } from "#audit/accounting/holders";
 import type { ProofSink } from "#audit/ports";
@@ -71,6 +72,8 @@ export interface RegistryDesk {
   probes(): Promise<readonly object[]>;
   /** In force when it returns, and everywhere within ten seconds. */
   revoke(denial: unknown): Promise<Result<void, DenialProblem>>;
+  /** A page of the stored authorities under which jobs act. */
+  authorities(document: unknown): Promise<Result<readonly object[], AuthorityProblem>>;
   /** False when nothing of that name was denied. */
   lift(denial: unknown): Promise<Result<boolean, DenialProblem | { readonly reason: "approval_required" }>>;
 }

@@ -1,3 +1,4 @@
+import type { AuthorityProblem } from "#identity/authority/authority-document";
 import type { CaseProblem } from "#registry/case-document";
 import { facesIn, type ExactFaces } from "#entrypoint/faces-of";
 import { operatorRefusals } from "#entrypoint/operator-refusals";
@@ -16,6 +17,7 @@ export type RejectionReason =
   | DenialProblem["reason"]
   | SuspensionProblem["reason"]
   | ReviewDocumentProblem["reason"]
+  | AuthorityProblem["reason"]
   | CaseProblem["reason"]
   | ConsentQuestionProblem["reason"]
   | RestoreProblem["reason"]

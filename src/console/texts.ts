@@ -52,6 +52,8 @@ export const texts = {
     key: (keyId: string, owner: string) => `key ${keyId} of ${owner}`,
     proofKey: (jkt: string) => `key of proofs ${jkt}`,
     policy: (digest: string) => `policy ${digest}`,
+    authority: (id: string, client: string) => `authority ${id} of ${client}`,
+    person: (subject: string, issuer: string) => `person ${subject} of ${issuer}`,
   },
   signIn: {
     title: "Sign in",

@@ -59,7 +59,7 @@ export const operatorRefusals = {
   ),
   ...rowFor(certificateProblems, unproven),
   ...rowFor(
-    [...signatureProblems, ...deniedCredentials, ...tokenProblems],
+    [...signatureProblems, ...deniedCredentials, ...tokenProblems, "person_denied"],
     unauthenticated(badOperatorToken),
   ),
   ...rowFor(proofProblems, {
@@ -150,6 +150,9 @@ export const operatorRefusals = {
   data_set_malformed: unprocessable("This names no data set. Correct what pointer and detail name."),
   data_set_not_open: unprocessable(
     "There is no data set with codes of this name. Check client, agreement, origin and dataSet.",
+  ),
+  authority_malformed: unprocessable(
+    "This is no request for a list of authorities. Correct what pointer and detail name.",
   ),
   case_malformed: unprocessable("This is no request about cases. Correct what pointer and detail name."),
   case_not_open: unprocessable("There is no open case of this id. Check the id in the list of cases."),

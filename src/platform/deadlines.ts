@@ -29,6 +29,10 @@ export const deadlines = {
   rowLeases: 2_000,
   /** The codes of a page. A late code is made, and the row has it at the next call. */
   codes: 5_000,
+  /** An export begun, found or ended. A late beginning is no export that the client knows: it ends within a day. */
+  exports: 5_000,
+  /** The head of an answer of `jobs`: a file has it with its first page. Rows of a late page are on record, and do not leave. */
+  jobs: 60_000,
   /** An accounting reads all shelves of a patient. */
   accounting: 20_000,
   /** Sums after an answer: they are lost. */
@@ -50,6 +54,9 @@ const waitingMax = 1_536;
 // The ledger's queue refuses requests at their arrival (LedgerQueue): the outcome of a write always gets its try.
 // Signs of life are kept for a second.
 const unbounded: ReadonlySet<OwnPart> = new Set<OwnPart>(["ledger", "readiness"]);
+
+/** These parts have a budget of their own for a request. */
+const ofOwnBudget: ReadonlySet<OwnPart> = new Set<OwnPart>(["jobs"]);
 
 /** Too many calls of this isolate wait for a part: this call was not made. */
 export class PartBusy extends Error {
@@ -148,7 +155,7 @@ export async function inTime<T>(part: OwnPart, call: () => Promise<T>): Promise<
   const now = Date.now();
   const calls = waitingFor(part);
   const slot = calls?.take(now);
-  const request = waited.getStore();
+  const request = ofOwnBudget.has(part) ? undefined : waited.getStore();
   const milliseconds = Math.min(deadlines[part], Math.max(shortMilliseconds, request?.left(now) ?? Infinity));
   request?.begin(now);
   try {

@@ -1051,6 +1051,15 @@ test("what names another patient's row follows no row of that patient", async ({
   expect(after).toEqual(before);
   const both = byStatement((await ask("partner", "Observation?_id=belas,other")).text);
   expect(both).toEqual({ stated: ["Observation/other"], plain: ["Observation/belas"] });
+
+  const filter = encodeURIComponent("Observation?_id=belas,other");
+  const begun = await ask("partner", `$export?_type=Observation&_typeFilter=${filter}`, {
+    headers: { prefer: "respond-async" },
+  });
+  const manifest = JSON.parse((await ask("partner", String(begun.headers["content-location"]))).text);
+  const lines = (await ask("partner", manifest.output[0].url)).text.trim().split("\n");
+  const stated = (id: string) => lines.find((line) => line.includes(`"id":"${id}"`))?.includes("urn:phylax:");
+  expect([lines.length, stated("other"), stated("belas")], "no line but rows").toEqual([2, true, false]);
 });
 
 test("each refusal about an amendment is on record with its reason", async ({ expect }) => {

@@ -79,4 +79,5 @@ export const registryUnasked = {
   change: () => Promise.reject(new Error("not asked")),
   probed: () => Promise.reject(new Error("not asked")),
   probes: () => Promise.reject(new Error("not asked")),
+  authorities: () => Promise.reject(new Error("not asked")),
 } satisfies Partial<RegistryDesk>;

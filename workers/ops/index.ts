@@ -75,6 +75,7 @@ function open(env: OpsEnv): Hono {
       probed: (document, operator) => desks.registry.probed(document, operator),
       probes: () => desks.registry.probes(),
       revoke: (denial) => desks.registry.revoke(denial),
+      authorities: (document) => desks.registry.authorities(document),
       lift: (denial) => desks.registry.lift(denial),
     },
     operatorTasks: {

@@ -15,6 +15,12 @@ import { addFloodFilter, turnedAway, type FloodPorts } from "./flood-filter.ts";
 import { serve, type FhirDoorPorts } from "./fhir-door.ts";
 import { LedgerTurns } from "./ledger-turns.ts";
 
+/** The addresses of exports, which the worker `jobs` answers. */
+const exportAddress = new RegExp(
+  String.raw`^https?://[^/?#]+/v1/fhir/${originName}/(?:Patient/|Group/[^/?#]+/)?\$export(?:-status|-file)?(?:[/?#]|$)`,
+  "u",
+);
+
 export interface GatewayAppPorts extends FhirDoorPorts, BrowserAppPorts, FloodPorts {
   readonly publicUrl: string;
   /** The host that asks for client certificates, if the issuer's own host does not: `https://host[:port]`. */
@@ -25,6 +31,8 @@ export interface GatewayAppPorts extends FhirDoorPorts, BrowserAppPorts, FloodPo
   readonly authorizationServers: AuthorizationServers;
   /** See {@link Discovery}. */
   readonly originKeys: Discovery["originKeys"];
+  /** Passes a request on as it came. */
+  readonly exports: (request: Request) => Promise<Response>;
   /** Puts the configuration of this isolate on record; undefined: that was done. Throws when it cannot. */
   readonly configured: () => Promise<void> | undefined;
   /** Says for each dependency whether it answers; the keys are shown. */
@@ -79,7 +87,9 @@ export function gatewayApp(
     return Response.json(body, { status, headers });
   });
   addDiscovery(router, ports);
-  router.on("*", "/v1/fhir/*", (request) => answerFhir(arrived(request)));
+  router.on("*", "/v1/fhir/*", (request) =>
+    exportAddress.test(request.url) ? ports.exports(request) : answerFhir(arrived(request)),
+  );
   if (issuer !== undefined) router.add(issuer);
 
   // Most calls read a resource or search a type. The chain of handlers would cost such a call more than its

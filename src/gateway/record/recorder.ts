@@ -355,6 +355,7 @@ export class Recorder {
         policy: policyDigest,
         grant: recordedGrant(principal),
       },
+      authority: principal?.authority,
       form: form && formOnRecord(form),
       emergency: principal?.emergency && {
         justification: principal.emergency.justification,

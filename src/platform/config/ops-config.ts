@@ -1,7 +1,7 @@
 import { hosts } from "./allowed-places.ts";
 import { ConfigError } from "./config-error.ts";
 import { readConsoleSettings } from "./console-config.ts";
-import { httpsOrigin } from "./gateway-config.ts";
+import { httpsOrigin } from "./core-config.ts";
 import { keyList } from "./key-list-setting.ts";
 import { describeConfiguration, type VariableForms } from "#platform/describe-configuration";
 import type { PlacementVariables } from "#platform/ledger/placement";

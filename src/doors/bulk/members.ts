@@ -1,0 +1,85 @@
+import { readInteraction } from "#fhir/interaction";
+import { joinBytes } from "#fhir/json/bytes";
+import { isArray, isObject, objectAt, property, readObject, textAt, type JsonObject } from "#fhir/json/json";
+import { localId } from "#fhir/r4/reference";
+import { ownedBy, participantParameters } from "#fhir/search/owner-parameter";
+import type { GatewayRefusal } from "#gateway/outcome";
+import { err, ok, type Result } from "#kernel/result";
+import type { Instant } from "#kernel/clock";
+import type { ExportAsking } from "./asking.ts";
+import type { StoredFile, StoredPatients } from "./export-jobs.ts";
+
+// A search names at most 100 values (fhir/search/condition).
+const patientsOfSearch = 50;
+
+/**
+ * The patients of an export now: of a Group its members, as the client's own read shows them, and of these the patients
+ * that the request names. Undefined: no list limits the patients. A Group that the client may not read is refused.
+ *
+ * @param base the FHIR base that the client calls.
+ */
+export async function patientsNow(
+  patients: StoredPatients,
+  asking: ExportAsking,
+  base: string,
+  at: Instant,
+): Promise<Result<readonly string[] | undefined, GatewayRefusal>> {
+  const { group, named } = patients;
+  if (group === undefined) return ok(named);
+  const read = readInteraction("GET", ["Group", group], "", base);
+  if (!read.ok) return read;
+  const answer = await asking.ask(read.value);
+  if (!answer.ok) return answer;
+  const parts: Uint8Array[] = [];
+  for await (const part of answer.value.parts) parts.push(part);
+  const resource = readObject(joinBytes(parts));
+  if (resource === undefined) throw new Error("an own Group cannot be read");
+  const members = membersOf(resource, base, at);
+  if (named === undefined) return ok([...members]);
+  return named.every((id) => members.has(id))
+    ? ok(named)
+    : err({ reason: "export_patient_not_here", field: "patient" });
+}
+
+/** The patients who are members: neither inactive nor past the end of their period (FHIR R4 Group.member). */
+function membersOf(group: JsonObject, base: string, at: Instant): ReadonlySet<string> {
+  const list = property(group, "member");
+  const isMember = (member: JsonObject) => {
+    const period = objectAt(member, "period");
+    const end = Date.parse((period && textAt(period, "end")) ?? "");
+    return property(member, "inactive") !== true && !(end < at);
+  };
+  const ids = (isArray(list) ? list : [])
+    .filter(isObject)
+    .filter(isMember)
+    .map((member) => {
+      const entity = objectAt(member, "entity");
+      return localId((entity && textAt(entity, "reference")) ?? "", "Patient", base);
+    });
+  return new Set(ids.filter((id) => id !== undefined));
+}
+
+/** The searches of a file, each as a query: a filter each, for some of the patients each. */
+export function searchesOf(
+  { type, queries }: StoredFile,
+  patients: readonly string[] | undefined,
+): readonly string[] {
+  if (patients === undefined) return queries;
+  const chunks = Array.from({ length: Math.ceil(patients.length / patientsOfSearch) }, (_, at) =>
+    patients.slice(at * patientsOfSearch, (at + 1) * patientsOfSearch),
+  );
+  return queries.flatMap((query) =>
+    chunks.flatMap((chunk) => namingQueries(type, chunk).map((of) => `${query}&${of}`)),
+  );
+}
+
+/** The queries that find the rows of these patients; none if R4 has no search parameter for them. */
+export function namingQueries(type: string, patients: readonly string[]): readonly string[] {
+  const text = (code: string, ids: readonly string[]) => `${code}=${ids.join(",")}`;
+  if (type === "Patient") return [text("_id", patients)];
+  const references = patients.map((id) => `Patient/${id}`);
+  const owner = ownedBy(type, patients)?.definition;
+  return [...(owner === undefined ? [] : [owner]), ...participantParameters(type)].map(({ code }) =>
+    text(code, references),
+  );
+}
