@@ -310,6 +310,8 @@ test("named rows leave on one page: a page of a part of them would tell which ro
   expect((await json("safe", `Procedure?patient=${bob}`)).body.entry).toHaveLength(100);
   const ofTypes = `?_type=Procedure,Condition&patient=${ann},${bob}`;
   expect((await ask("safe", ofTypes)).status).toBe(403);
+  const all = await json("safe", `${ofTypes}&_count=200`);
+  expect([all.status, all.body.entry?.length]).toEqual([200, 130]);
   const few = await json("safe", `?_type=Observation,Condition&patient=${ann},${bob}`);
   expect(few.status).toBe(200);
 });
