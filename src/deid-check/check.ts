@@ -7,7 +7,7 @@ import {
   type IdentifierName,
 } from "./identifiers.ts";
 import { r4CodedNames, r4MemberNames, r4RequiredCodes } from "./r4-names.gen.ts";
-import { isCodedAge, isOfScale, saysOldAge } from "./questions.ts";
+import { isAskedAge, isCodedAge, isOfScale, saysOldAge } from "./questions.ts";
 import type { ReadValue } from "./read-json.ts";
 import { readUnit } from "./units.ts";
 
@@ -138,7 +138,7 @@ class Walk {
     if ((name !== "value" && timed === undefined) || (code ?? unit) === undefined) return undefined; // Money
     const read = readUnit(code ?? unit ?? "");
     if (read === undefined) return "other";
-    if (read.kind === "other") return undefined;
+    if (read.kind === "other") return isAskedAge(place.around) ? "age" : undefined;
     const size = Math.abs(Number(text)) * (read.kind === "time" ? read.years : read.ones);
     if (text === "90" && code === "a" && textOf(parent, "comparator") === ">=") return undefined;
     if (size >= 90)

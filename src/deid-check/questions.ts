@@ -24,10 +24,13 @@ function askedBy(object: ReadObject | undefined): readonly string[] {
   });
 }
 
+/** Answers whether an object asks for an age. */
+export const isAskedAge = (object: ReadObject | undefined): boolean =>
+  askedBy(object).some((each) => ages.test(each));
+
 /** Answers whether a value is the coded answer of an object that asks for an age. */
 export const isCodedAge = (name: string, object: ReadObject | undefined): boolean =>
-  /^(?:value|detail)(?:CodeableConcept|Coding)$/u.test(name) &&
-  askedBy(object).some((each) => ages.test(each));
+  /^(?:value|detail)(?:CodeableConcept|Coding)$/u.test(name) && isAskedAge(object);
 
 /** Answers whether all codings of an object are of scales from 0 to 100. */
 export function isOfScale(object: ReadObject | undefined): boolean {

@@ -254,7 +254,9 @@ export class Deidentification {
       system: unitSystem,
       code,
     };
-    if (capped === undefined || years === undefined || Math.abs(years) < 1) return plain;
+    if (capped === undefined) return plain;
+    if (years === undefined) return asksAge(capped) ? undefined : plain; // an age in kilograms is an age
+    if (Math.abs(years) < 1) return plain;
     if (age?.kind === "number")
       return Math.abs(years) < oldest || (Math.abs(years) <= scaleMax && isOnScale(capped))
         ? plain

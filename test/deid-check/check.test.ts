@@ -125,6 +125,9 @@ test("a coded answer about an age, a code that spells one, and a score on no nam
   expect(found("89243-0", { component: [score(95)] })).toEqual([
     "Observation.component.valueQuantity.value (C)",
   ]);
+  const weight = { valueQuantity: { value: 95, system, code: "kg" } };
+  expect(found("30525-0", weight)).toEqual(["Observation.valueQuantity.value (C)"]);
+  expect(found("29463-7", weight)).toEqual([]);
   for (const [question, value] of [
     ["89243-0", 101],
     ["30525-0", 95],

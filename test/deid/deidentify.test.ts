@@ -184,7 +184,7 @@ test("a score of 90 to 100 leaves on a scale that its code names, and on no othe
   expect(leaves(asked(loinc, "44261-6"), score(20))).toBe(true);
 });
 
-test("the coded answer to a question about an age stays back under Safe Harbor", () => {
+test("the answer to a question about an age stays back under Safe Harbor, by code or in a unit of no time", () => {
   const answer = { valueCodeableConcept: { coding: [{ system: loinc, code: "LA15-3" }] } };
   for (const [system, code] of [
     [loinc, "30525-0"],
@@ -200,6 +200,15 @@ test("the coded answer to a question about an age stays back under Safe Harbor",
       expect(JSON.stringify(left(row, "limited-data-set"))).toContain("LA15-3");
     }
   expect(left(observation({ ...asked(loinc, "72166-2"), ...answer }))).toMatchObject(answer);
+  const inUnit = (code: string) => ({
+    valueQuantity: { value: 95, unit: code, system: "http://unitsofmeasure.org", code },
+  });
+  for (const unit of ["kg", "{tablet}", "/min"]) {
+    expect(left(observation({ ...asked(loinc, "30525-0"), ...inUnit(unit) }))).not.toHaveProperty(
+      "valueQuantity",
+    );
+    expect(left(observation({ ...asked(loinc, "72166-2"), ...inUnit(unit) }))).toMatchObject(inUnit(unit));
+  }
 });
 
 test("a code of HL7 that spells an age over 89 stays back under Safe Harbor", () => {

@@ -81,6 +81,10 @@ test.for([
   ['"valueQuantity":{"value":01,"unit":"kg"}', "plain"],
   ['"valueQuantity":{"value":95,"unit":"{score}"}', "cut"],
   [
+    '"component":[{"valueQuantity":{"value":95,"unit":"kg"},"code":{"coding":[{"system":"http://loinc.org","code":"30525-0"}]}}]',
+    "plain",
+  ],
+  [
     '"component":[{"valueQuantity":{"value":95,"unit":"1"},"code":{"coding":[{"system":"http://loinc.org","code":"89243-0"}]}}]',
     "cut",
   ],
