@@ -59,6 +59,7 @@ const caseMembers: Members = {
   statedAt: "ms since 1970, or null",
   statedBy: "operator, or null",
   statement: "what follows later disclosures, or null",
+  informedBy: "the entity that sent a notice of its amendment, or null",
   disagreements: "`{at, requestId, resource}` of the patient's statements of disagreement",
   statementAs: "the names of the statement in records",
 };
@@ -392,6 +393,7 @@ export const forms = {
     recipient: "name, or id of a client",
   }),
   caseConfirmed: object({ case: "id", request: "TYPE/ID at the origin" }),
+  caseOpened: object({ case: "id" }),
   caseVoided: object({ case: "id", voided: "true" }),
   caseStated: object({ case: "id", stated: "true" }),
   caseChecked: object({

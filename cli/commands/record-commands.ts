@@ -153,11 +153,21 @@ export const recordCommands: readonly Command[] = [
     load: async () => (await import("../cases/cases-decide.ts")).casesConfirm,
   },
   {
+    words: ["cases", "open"],
+    result: forms.caseOpened,
+    takes: `--origin NAME --patient Patient/ID --notice Communication/ID --from ENTITY [--row TYPE/ID]… ${asOperator}`,
+    does: "Opens a case for a notice by which another entity tells of its amendment (45 CFR 164.526(e)).",
+    examples: [
+      'phylax cases open --origin main --patient Patient/1 --notice Communication/9 --from "Lagos Clinic" --row Observation/1',
+    ],
+    load: async () => (await import("../cases/cases-decide.ts")).casesOpen,
+  },
+  {
     words: ["cases", "void"],
     result: forms.caseVoided,
-    takes: `ID ${asOperator}`,
-    does: "Removes an unconfirmed case, whose request the FHIR server does not have.",
-    examples: ["phylax cases void 0123456789abcdef0123456789abcdef"],
+    takes: `ID --reason FILE ${asOperator}`,
+    does: "Removes an unconfirmed case, whose request the FHIR server does not have, or a notice of another entity that amends nothing.",
+    examples: ["phylax cases void 0123456789abcdef0123456789abcdef --reason reason.txt"],
     load: async () => (await import("../cases/cases-decide.ts")).casesVoid,
   },
   {

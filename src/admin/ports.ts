@@ -101,6 +101,11 @@ type HoldersSought = HoldersQuery & { readonly amendedBy: string | null };
 export interface CaseTasks {
   list(document: unknown): Promise<Result<readonly object[], CaseProblem>>;
   confirm(document: unknown): Promise<Result<void, CaseProblem>>;
+  open(
+    document: unknown,
+    operator: string,
+    requestId: string,
+  ): Promise<Result<{ readonly case: string }, CaseProblem>>;
   void(document: unknown): Promise<Result<void, CaseProblem>>;
   extend(document: unknown, operator: string): Promise<Result<{ readonly due: string }, CaseProblem>>;
   accept(document: unknown, operator: string): Promise<Result<void, CaseProblem>>;

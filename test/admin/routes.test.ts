@@ -127,6 +127,7 @@ const changing: Readonly<Record<string, "may open access" | "opens nothing" | "i
     "restore-ledger": "opens nothing",
     "close-review": "opens nothing",
     "confirm-case": "opens nothing",
+    "open-case": "opens nothing",
     "void-case": "opens nothing",
     "extend-case": "opens nothing",
     "accept-case": "opens nothing",

@@ -252,6 +252,12 @@ const filled = (name: string): string => {
   return file;
 };
 
+const voided = (id: string) => {
+  const reason = join(files, "void.txt");
+  writeFileSync(reason, "We hold no such result.");
+  return run("void", id, "--reason", reason);
+};
+
 test("a patient's request opens a case that is due sixty days after the receipt on record", async ({
   expect,
 }) => {
@@ -391,21 +397,21 @@ test("an unconfirmed case is confirmed with its request, or voided", async ({ ex
   answer = undefined;
   const [first, second] = (await listed()).filter(({ id }) => !before.some((each) => each.id === id));
   const [one, other] = [first?.id ?? "", second?.id ?? ""];
-  expect(await run("void", other), "its request may be under way").toMatchObject({ code: 2 });
+  expect(await voided(other), "its request may be under way").toMatchObject({ code: 2 });
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 600_000 });
   expect(await run("confirm", one, "--request", "Patient/amara")).toMatchObject({ code: 2 });
   expect(await run("confirm", one, "--request", "Communication/found")).toMatchObject({ code: 0 });
   expect((await run("show", one)).out).toContain("main/Communication/found of main/Patient/amara: open");
   for (const again of [
     await run("confirm", one, "--request", "Communication/other"),
-    await run("void", one),
-    await run("void", "0".repeat(32)),
+    await voided(one),
+    await voided("0".repeat(32)),
   ])
     expect(again).toMatchObject({
       code: 2,
       error: expect.stringContaining("not the id of an unconfirmed case"),
     });
-  expect(await run("void", other)).toMatchObject({ code: 0 });
+  expect(await voided(other)).toMatchObject({ code: 0 });
   expect((await listed("--all")).map(({ id }) => id)).not.toContain(other);
 });
 
@@ -549,6 +555,107 @@ test("a notice is due to each client that got information of the amended type be
     "main/Patient/cora",
     "main/Patient/cora-old",
   ]);
+}, 60_000);
+
+test("another entity's notice of its amendment is taken in once, is not denied, and is accepted with its amendment alone", async ({
+  expect,
+}) => {
+  const notice = async () =>
+    placeOf(
+      await write(
+        "clinic",
+        communication({ category: undefined, subject: to("Patient/cora"), sender: to("Practitioner/smith") }),
+      ),
+    );
+  const [place, other] = [await notice(), await notice()];
+  const opens = (...more: readonly string[]) => run("open", "--patient", "Patient/cora", ...more);
+  const open = (at = place, from = "Lagos Clinic", origin = "main") =>
+    opens("--origin", origin, "--notice", at, "--from", from, "--row", "Observation/coras", "--json");
+  const { place: ofPatient } = await requested();
+  for (const refused of [
+    await open(place, "Lagos Clinic", "elsewhere"),
+    await open(place, "<script>"),
+    await open("Observation/coras"),
+    await open(ofPatient), // a request of the individual
+    await opens("--origin", "main"),
+  ])
+    expect(refused).toMatchObject({ code: 2 });
+  const opened = await open();
+  expect(opened, opened.error).toMatchObject({ code: 0 });
+  expect((await open()).out, "a repeat").toBe(opened.out);
+  expect(await open(place, "Accra Clinic"), "a notice of a different entity").toMatchObject({
+    code: 2,
+    error: expect.stringContaining("has a case"),
+  });
+  const { case: id } = JSON.parse(opened.out);
+  const found = (await listed()).find((each) => each.id === id);
+  expect(found).toMatchObject({
+    informedBy: "Lagos Clinic",
+    resource: place,
+    disputed: ["Observation/coras"],
+  });
+  expect((await run("list")).out).toMatch(new RegExp(`${id} .* open, notice of another entity$`, "mu"));
+  const [act] = await eventsOf(phylax.dev, found?.requestId ?? "");
+  expect(act).toMatchObject({ what: { interaction: "open-case" }, who: { operator: found?.["client"] } });
+
+  // a request that names the notice is a request of its own
+  const own = await write(
+    "clinic",
+    communication({ subject: to("Patient/cora"), sender: to("Patient/cora"), partOf: [to(place)] }),
+  );
+  expect((await listed()).map(({ resource }) => resource)).toContain(placeOf(own));
+
+  const [letter, reason] = [join(files, "informed.txt"), join(files, "informed-reason.txt")];
+  writeFileSync(reason, "It takes longer.");
+  const informed = { code: 2, error: expect.stringContaining("is a notice of another entity") };
+  const ground = [
+    "--ground",
+    "accurate-and-complete",
+    "--template",
+    filled("denial.txt"),
+    "--letter",
+    letter,
+  ];
+  expect(await run("deny", id, ...ground)).toMatchObject(informed);
+  expect(
+    await run("extend", id, "--reason", reason, "--template", filled("extension.txt"), "--letter", letter),
+  ).toMatchObject(informed);
+  const unamended = { code: 2, error: expect.stringContaining("no amendment on record") };
+  expect(await run("accept", id)).toMatchObject(unamended);
+  expect((await write("partner", provenance(place, "Observation/coras"))).status).toBe(201);
+  expect((await write("clinic", provenance(place, "Observation/other"))).status).toBe(201);
+  expect(await run("accept", id), "not of the staff, and of another row").toMatchObject(unamended);
+  expect((await ask("partner", "Observation/coras")).status).toBe(200);
+  const amended = await ask(
+    "clinic",
+    "",
+    fhirSending("POST", {
+      resourceType: "Bundle",
+      type: "transaction",
+      entry: [
+        entryOf("PUT", "Observation/coras", {
+          ...smoking,
+          id: "coras",
+          subject: to("Patient/cora"),
+          valueString: "never",
+        }),
+        entryOf("POST", "Provenance", provenance(place, "Observation/coras")),
+      ],
+    }),
+  );
+  expect(amended.status, amended.text).toBe(200);
+  expect(await voided(id), "it is amended").toMatchObject({ code: 2 });
+  expect(await run("accept", id)).toMatchObject({ code: 0 });
+  expect((await run("show", id)).out).toContain("notice of Lagos Clinic, taken in by");
+  expect(await run("notices", "find", id)).toMatchObject({ code: 0 });
+  expect((await noticesOf(id)).map(({ recipient }) => recipient)).toContain("partner");
+
+  const { case: none } = JSON.parse((await open(other)).out);
+  expect(await run("void", none), "without a reason").toMatchObject({ code: 2 });
+  expect(await voided(none)).toMatchObject({ code: 0 });
+  expect((await listed("--all")).map((each) => each.id)).not.toContain(none);
+  const acts = (await phylax.records()).filter(({ event }) => event.what?.interaction === "void-case");
+  expect(JSON.stringify(acts), "the reason is on record").toContain("We hold no such result.");
 }, 60_000);
 
 test("a fault between the look-up and its notices, and a lost answer, lose no notice and end none twice", async ({
@@ -1088,7 +1195,7 @@ test("each refusal about an amendment is on record with its reason", async ({ ex
     ["case_not_denied", ["state", open, "--row", "Observation/other"]],
     ["case_not_amended", ["accept", open]],
     ["case_not_open", ["deny", id, ...ground, "--letter", join(files, "refused.txt")]],
-    ["case_not_unconfirmed", ["void", open]],
+    ["case_not_unconfirmed", ["void", open, "--reason", reason]],
     [
       "case_time_over",
       [

@@ -53,6 +53,7 @@ export const nobodySignsIn = {
   cases: {
     list: () => Promise.resolve(ok([])),
     confirm: () => Promise.resolve(err({ reason: "case_not_unconfirmed", field: "case" })),
+    open: () => Promise.resolve(err({ reason: "case_known", field: "notice" })),
     void: () => Promise.resolve(err({ reason: "case_not_unconfirmed", field: "case" })),
     extend: () => Promise.resolve(err({ reason: "case_not_open", field: "case" })),
     accept: () => Promise.resolve(err({ reason: "case_not_open", field: "case" })),

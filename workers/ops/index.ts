@@ -103,6 +103,7 @@ function open(env: OpsEnv): Hono {
     cases: {
       list: (document) => desks.cases.list(document),
       confirm: (document) => desks.cases.confirm(document),
+      open: (document, operator, requestId) => desks.cases.open(document, operator, requestId),
       void: (document) => desks.cases.void(document),
       extend: (document, operator) => desks.cases.extend(document, operator),
       accept: (document, operator) => desks.cases.accept(document, operator),

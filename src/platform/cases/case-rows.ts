@@ -75,7 +75,7 @@ export async function receiveCases(
   mostOpen = openMax,
 ): Promise<"too_many" | undefined> {
   const db = drizzled(registry);
-  const ofOrigin = eq(cases.origin, origin);
+  const ofOrigin = and(eq(cases.origin, origin), isNull(cases.informedBy)); // a patient's request is no part of a notice
   const opening: (typeof cases.$inferInsert)[] = [];
   const noting: { readonly id: string; readonly path: string; readonly said: string }[] = [];
   for (const write of writes) {
@@ -112,11 +112,11 @@ export async function receiveCases(
   for (const [patient, further] of Map.groupBy(opening, (each) => each.patient)) {
     if (further.length > mostOpen) return "too_many";
     const ids = further.map(({ id }) => id);
-    const isOpen = and(ofOrigin, isNull(cases.decidedAt), notInArray(cases.id, ids));
+    const isOther = and(ofOrigin, isNull(cases.decidedAt), notInArray(cases.id, ids));
     const [open] = await db
       .select({ many: count() })
       .from(cases)
-      .where(and(isOpen, eq(cases.patient, patient), eq(cases.client, client)));
+      .where(and(isOther, eq(cases.patient, patient), eq(cases.client, client)));
     if ((open?.many ?? 0) + further.length > mostOpen) return "too_many";
   }
   // All or none: a case without its request has a running clock.
@@ -232,13 +232,9 @@ export const listCases = async (
 // No request and its settling take longer: the case of a younger request may end by itself.
 export const settledMilliseconds = 600_000;
 
-const isUnconfirmed = (id: string, at: Instant) =>
-  and(
-    eq(cases.id, id),
-    isNull(cases.decidedAt),
-    isNull(cases.resource),
-    lte(cases.receivedAt, instant(at - settledMilliseconds)),
-  );
+const isUnconfirmed = (at: Instant) =>
+  and(isNull(cases.resource), lte(cases.receivedAt, instant(at - settledMilliseconds)));
+const isOpen = (id: string) => and(eq(cases.id, id), isNull(cases.decidedAt));
 
 /** Says where the request of an unconfirmed case is stored. False: there is none of this id. */
 export async function confirmCase(
@@ -250,28 +246,61 @@ export async function confirmCase(
   const changed = await drizzled(registry)
     .update(cases)
     .set({ resource })
-    .where(isUnconfirmed(id, at))
+    .where(and(isOpen(id), isUnconfirmed(at)))
     .returning({ id: cases.id });
   return changed.length > 0;
 }
 
-/** Deletes an unconfirmed case, whose request is not stored. False: there is none of this id. */
+/**
+ * Deletes an unconfirmed case, whose request is not stored, or a notice of another entity that amends nothing. False: there is
+ * none of this id.
+ */
 export async function voidCase(registry: RegistrySql, id: string, at: Instant): Promise<boolean> {
   const gone = await drizzled(registry)
     .delete(cases)
-    .where(isUnconfirmed(id, at))
+    .where(and(isOpen(id), or(isUnconfirmed(at), and(isNotNull(cases.informedBy), isNull(cases.amendedAt)))))
     .returning({ id: cases.id });
   return gone.length > 0;
 }
 
 /** An open case; undefined: there is none of this id. */
 export const openCase = async (registry: RegistrySql, id: string): Promise<CaseRow | undefined> =>
-  (
-    await drizzled(registry)
-      .select()
-      .from(cases)
-      .where(and(eq(cases.id, id), isNull(cases.decidedAt)))
-  )[0];
+  (await drizzled(registry).select().from(cases).where(isOpen(id)))[0];
+
+type InformedCase = Pick<CaseRow, "origin" | "patient" | "receivedAt" | "requestId" | "client"> & {
+  readonly resource: string;
+  readonly informedBy: string;
+  readonly disputed: readonly string[];
+};
+
+/**
+ * Opens a case for a notice of another entity (164.526(e)), once. Returns its id. Undefined: the notice is a request, or a
+ * notice with a different patient or sender.
+ */
+export async function openInformedCase(
+  registry: RegistrySql,
+  informed: InformedCase,
+): Promise<string | undefined> {
+  const db = drizzled(registry);
+  const { origin, resource, patient, informedBy } = informed;
+  const id = createHash("sha256")
+    .update(JSON.stringify(["phylax informed case v1", origin, resource]))
+    .digest("hex")
+    .slice(0, 32);
+  const known = await db
+    .select({ id: cases.id, patient: cases.patient, informedBy: cases.informedBy })
+    .from(cases)
+    .where(and(eq(cases.origin, origin), eq(cases.resource, resource)));
+  const isSame = known.every(
+    (each) => each.id === id && each.patient === patient && each.informedBy === informedBy,
+  );
+  if (!isSame) return undefined;
+  await db
+    .insert(cases)
+    .values({ ...informed, id })
+    .onConflictDoNothing();
+  return id;
+}
 
 /**
  * The ids under which statements about the patient may be filed, in force or withdrawn: no FHIR server has a Consent of
@@ -334,8 +363,8 @@ export async function changeCase(registry: RegistrySql, id: string, step: CaseSt
     .set(step)
     .where(
       and(
-        eq(cases.id, id),
-        isNull(cases.decidedAt),
+        isOpen(id),
+        step.decision === "accepted" ? undefined : isNull(cases.informedBy), // 164.526(e) has no denial
         step.extendedAt === undefined ? undefined : isNull(cases.extendedAt),
         step.decision === "accepted" || step.decision === "partly-denied"
           ? isNotNull(cases.amendedAt)

@@ -4,14 +4,15 @@ import { isOver } from "./case-days.ts";
 
 /** What becomes of a case, in words. `now` is in ms since 1970. */
 export function caseState(
-  { decision, amendedAt, extendedAt, resource, due, disagreements, statedAt }: ListedCase,
+  { decision, amendedAt, extendedAt, resource, due, disagreements, statedAt, informedBy }: ListedCase,
   now: Instant,
 ): string {
   const said = disagreements.some(({ at }) => at > (statedAt ?? 0)) ? ", statement received" : "";
   if (decision !== null) return `${decision}${said}`;
   const late = isOver(due, now) ? ", late" : "";
   const words = amendedAt === null ? (extendedAt === null ? "open" : "open, extended") : "open, amended";
-  return `${words}${resource === null ? ", unconfirmed" : ""}${said}${late}`;
+  const notice = informedBy === null ? "" : ", notice of another entity";
+  return `${words}${notice}${resource === null ? ", unconfirmed" : ""}${said}${late}`;
 }
 
 const placeText = (resource: string | null): string => resource ?? "(the server did not say where)";
@@ -42,7 +43,10 @@ export function caseSteps(each: ListedCase): readonly CaseStep[] {
   const step = (at: number | null, says: string): readonly CaseStep[] => (at === null ? [] : [{ at, says }]);
   const { statement, statedAt } = each;
   return [
-    ...step(each.receivedAt, `received from ${each.client}, request ${each.requestId}`),
+    ...step(
+      each.receivedAt,
+      `${each.informedBy === null ? "received from" : `notice of ${each.informedBy}, taken in by`} ${each.client}, request ${each.requestId}`,
+    ),
     ...step(each.extendedAt, `extended by ${each.extendedBy ?? ""}, letter ${each.extensionLetter ?? ""}`),
     ...step(each.amendedAt, `amended by ${each.amendedBy ?? ""}, request ${each.amendedRequest ?? ""}`),
     ...step(
