@@ -283,10 +283,14 @@ test(
       broken = { part, how: "slow" };
       const [key, text] = [newKey(), newKey()];
       const asking = { key, body: observation("amara", { note: [{ text }] }) };
-      const replies = await Promise.all([
-        world.ask(kind, "Observation", asking),
-        world.ask(kind, "Observation", asking),
-      ]);
+      // the one that acts is held at the origin until the other is answered
+      const first = Promise.withResolvers<void>();
+      world.trouble.set(kind, async (request, act) => {
+        if (request.method !== "GET") await first.promise;
+        return act();
+      });
+      const ask = () => world.ask(kind, "Observation", asking).finally(first.resolve);
+      const replies = await Promise.all([ask(), ask()]);
       expect(
         replies.map(({ status }) => status).toSorted((a, b) => a - b),
         part,
