@@ -43,7 +43,10 @@ export const ledger = env as unknown as LedgerEnv & {
 export const config = readLedgerConfig(ledger);
 
 // shard 0 is for the test that lets the sink choose, shards 3 and 4 take workers' configurations
-let used = 5;
+const firstUnused = 5;
+let used = firstUnused;
+/** From now on the shards are unused from this one on. */
+export const unusedFrom = (first = firstUnused): void => void (used = first);
 /** A log that no further test of this file uses. */
 export const ownLog = (): string => logName({ shard: used++, halfYear: halfYearOf(instant(Date.now())) });
 
