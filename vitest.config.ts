@@ -23,6 +23,7 @@ const withProperties = readdirSync("test", { recursive: true, encoding: "utf8" }
   .filter((path) => readFileSync(path, "utf8").includes('from "fast-check"'));
 
 const setupFiles = ["test/support/fixed-seeds.ts"];
+const sharedCases = { alias: { "fast-check": join(import.meta.dirname, "test/support/fuzz-check.ts") } };
 
 /**
  * Files without properties whose full form is the slow lane's: the fast lane takes a sample of them, or a
@@ -56,6 +57,7 @@ export default defineConfig({
       "test/platform/jose/vitest.config.ts",
       "test/platform/ledger/vitest.config.ts",
       {
+        resolve: sharedCases,
         test: {
           name: "pure",
           setupFiles,
@@ -98,7 +100,7 @@ export default defineConfig({
         },
       },
       {
-        resolve: { alias: { "fast-check": join(import.meta.dirname, "test/support/fuzz-check.ts") } },
+        resolve: sharedCases,
         test: {
           name: "fuzz",
           include: withProperties,
