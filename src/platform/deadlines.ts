@@ -68,22 +68,14 @@ export class PartBusy extends Error {
   }
 }
 
-/** The time that a request has waited for parts of our own. Calls side by side count once. */
-class Waited {
+/** The time in which calls ran. Calls side by side count once. */
+class CallTime {
   #milliseconds = 0;
   #pending = 0;
   #since = 0;
-  #isAnswered = false;
 
-  /** A long answer has its head, and each of its windows has a deadline of its own. */
-  answered(): void {
-    this.#isAnswered = true;
-  }
-
-  left(now: number): number {
-    if (this.#isAnswered) return Infinity;
-    const running = this.#pending > 0 ? Math.max(0, now - this.#since) : 0;
-    return requestMilliseconds - this.#milliseconds - running;
+  until(now: number): number {
+    return this.#milliseconds + (this.#pending > 0 ? Math.max(0, now - this.#since) : 0);
   }
 
   begin(now: number): void {
@@ -94,6 +86,23 @@ class Waited {
   end(now: number): void {
     this.#pending -= 1;
     if (this.#pending === 0) this.#milliseconds += Math.max(0, now - this.#since);
+  }
+}
+
+/** The waits of a request. */
+class Waited {
+  /** The parts of our own. */
+  readonly parts = new CallTime();
+  readonly origins = new CallTime();
+  #isAnswered = false;
+
+  /** A long answer has its head, and each of its windows has a deadline of its own. */
+  answered(): void {
+    this.#isAnswered = true;
+  }
+
+  left(now: number): number {
+    return this.#isAnswered ? Infinity : requestMilliseconds - this.parts.until(now);
   }
 }
 
@@ -108,6 +117,16 @@ export async function withinBudget<T>(answer: () => T | Promise<T>): Promise<T> 
     request.answered();
   }
 }
+
+/** Begins a call of an origin for this request, and returns how to end it. */
+export function originCallBegins(now: number): (now: number) => void {
+  const origins = waited.getStore()?.origins;
+  origins?.begin(now);
+  return (later) => origins?.end(later);
+}
+
+/** The milliseconds in which a call of an origin ran for this request. */
+export const originMilliseconds = (now: number): number => waited.getStore()?.origins.until(now) ?? 0;
 
 interface WaitingCall {
   readonly until: number;
@@ -157,12 +176,12 @@ export async function inTime<T>(part: OwnPart, call: () => Promise<T>): Promise<
   const slot = calls?.take(now);
   const request = ofOwnBudget.has(part) ? undefined : waited.getStore();
   const milliseconds = Math.min(deadlines[part], Math.max(shortMilliseconds, request?.left(now) ?? Infinity));
-  request?.begin(now);
+  request?.parts.begin(now);
   try {
     return await within(milliseconds, call(), `${part}: no answer in time`);
   } finally {
     if (slot !== undefined) calls?.give(slot);
-    request?.end(Date.now());
+    request?.parts.end(Date.now());
   }
 }
 

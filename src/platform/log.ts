@@ -1,5 +1,3 @@
-import type { RowsJudged } from "#phi/bytes/row-counts";
-
 /**
  * The facts that a worker may log, each explained in docs/runbook.md: names and ids that we made. It never
  * logs an error's message, a URL or a value of a request (P7).
@@ -13,8 +11,6 @@ export type LogEvent =
     }
   /** As `fault`, for the judgement of a row: the row is hidden, and the answer goes on. Once for each name in a request. */
   | { readonly event: "row_fault"; readonly requestId: string; readonly name: string }
-  /** The rows that this isolate judged since its last line, by the way; once a minute. */
-  | ({ readonly event: "rows_judged" } & RowsJudged)
   /** An alert: a client used a break-glass purpose. The record has the person and the reason. */
   | {
       readonly event: "break_glass";

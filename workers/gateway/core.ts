@@ -1,4 +1,5 @@
 import { waitUntil } from "cloudflare:workers";
+import { IsolateNumbers } from "#audit/traffic/isolate-numbers";
 import type { DataSetPorts } from "#gateway/deid/ports";
 import { LedgerQueue } from "#gateway/record/ledger-queue";
 import { SharedMemory } from "#limits/shared-memory";
@@ -10,6 +11,7 @@ import type { TokenIssuer } from "#identity/ports";
 import { instant } from "#kernel/clock";
 import type { KeyList } from "#kernel/key-list";
 import type { LedgerPlacement } from "#platform/ledger/placement";
+import { rowCounts } from "#phi/bytes/row-counts";
 import { accountingConfig } from "#platform/config/accounting-config";
 import type { AllowedPlaces } from "#platform/config/allowed-places";
 import { askServer } from "#platform/ask-server";
@@ -45,7 +47,7 @@ import { originAddress } from "#platform/origins/origin-address";
 import { originTraits } from "#platform/origins/origin-traits";
 import { storedBearers } from "#platform/origins/stored-bearer";
 import { upstream } from "#platform/origins/upstream";
-import { partInTime } from "#platform/deadlines";
+import { originCallBegins, partInTime } from "#platform/deadlines";
 import { keepTables } from "./handed-tables.ts";
 
 /** The bindings of the core: each Worker that bundles it has them under these names. */
@@ -89,7 +91,10 @@ export function openCore(
     ...(mtlsUrl === undefined ? [] : [mtlsUrl + base.slice(publicUrl.length)]),
   ];
   const logOf = logStubs(env.LEDGER_SHARD, placement);
-  const ledger = ledgerSink(logOf, placement.layout, clock);
+  const numbers = new IsolateNumbers((sum) => {
+    for (const [way, rows] of rowCounts.take()) sum.add("phylax_rows", [way], rows);
+  });
+  const ledger = ledgerSink(logOf, placement.layout, clock, { numbers });
   const registry = new RegistryReader(env.REGISTRY, clock, waitUntil);
   const clients = clientDirectory(registry);
   const origins = originDirectory(registry);
@@ -152,6 +157,10 @@ export function openCore(
         consents.apply(applied);
         applyDeltas(applied);
       },
+      onLease: (result, milliseconds) => {
+        numbers.add("phylax_lease_calls", [result]);
+        numbers.waited("lease", milliseconds);
+      },
     }),
     requestKeys: requestKeys(env.KEYED_REQUESTS, newId),
     rowLeases: rowLeases({ books: env.ROW_LEASES, clock, newId, wait: place.wait }),
@@ -193,6 +202,17 @@ export function openCore(
       clock,
       wait: place.wait,
       chance: Math.random,
+      meter: {
+        begins: (isPaced) => {
+          const at = clock();
+          const end = originCallBegins(at);
+          return () => {
+            end(clock());
+            if (!isPaced) numbers.waited("origin", clock() - at);
+          };
+        },
+        result: (origin, kind) => numbers.add("phylax_origin_calls", [origin, kind]),
+      },
     }),
     accounting: accountingConfig(env.ACCOUNTING),
     recipients: recipientNames(registry),
@@ -202,6 +222,7 @@ export function openCore(
   };
   return {
     ports,
+    numbers,
     audienceOf,
     namesOf,
     jwts,

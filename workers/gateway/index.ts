@@ -3,7 +3,6 @@ import type { LinesRequest } from "#audit/accounting/disclosures";
 import type { AccountingToWrite } from "#audit/accounting/written";
 import { gatewayApp } from "#gateway/http/app";
 import { logsFor } from "#ledger/shard-choice";
-import { rowCounts } from "#phi/bytes/row-counts";
 import { gatewayConfig } from "#platform/config/gateway-config";
 import { isolateCodes } from "#platform/codes/isolate/isolate-codes";
 import { configurationRecord } from "#platform/ledger/client/configuration-record";
@@ -15,12 +14,11 @@ import { guardMemory } from "#platform/guard/isolate/assertion-memory";
 import { answerSigner } from "#platform/keys/answer-signer";
 import { assertionVerifier } from "#platform/keys/assertion-verifier";
 import { tokenIssuer } from "#platform/keys/token-issuer";
-import { log } from "#platform/log";
 import { originKeys } from "#platform/origins/origin-keys";
 import { keptForASecond, logStates } from "#platform/config/log-states";
 import { readiness } from "#platform/config/readiness";
 import { originStates } from "#platform/origins/origin-states";
-import { inTime, partInTime, withinBudget } from "#platform/deadlines";
+import { inTime, originMilliseconds, partInTime, withinBudget } from "#platform/deadlines";
 import { tokenApp } from "#token/app";
 import { openCore } from "./core.ts";
 
@@ -41,7 +39,7 @@ function open(env: GatewayEnv): (request: Request) => Promise<Response> {
     inForm: async (...asked) => inTime("codes", async () => await env.CODE_BOOK.inForm(...asked)),
     unknownAmong: async (codes) => inTime("codes", async () => await env.CODE_BOOK.unknownAmong(codes)),
   });
-  const { ports, audienceOf, namesOf, credentials, origins, logOf, place, registry } = core;
+  const { ports, numbers, audienceOf, namesOf, credentials, origins, logOf, place, registry } = core;
   const { clock } = ports;
   const states = originStates({
     list: () => allOrigins(env.REGISTRY),
@@ -81,6 +79,12 @@ function open(env: GatewayEnv): (request: Request) => Promise<Response> {
     anonymousCalls: env.ANONYMOUS_CALLS,
     unprovenCalls: env.UNPROVEN_CALLS,
     provenCalls: env.PROVEN_CALLS,
+    onFlood: (flooded: string) => numbers.add("phylax_flood_refusals", [flooded]),
+    onAnswer: (milliseconds: number, isFault: boolean) => {
+      numbers.waited("request", milliseconds);
+      numbers.waited("added", milliseconds - originMilliseconds(clock()));
+      if (isFault) numbers.add("phylax_faults", []);
+    },
     jitter: Math.random,
     // the state `registry` reports that the registry cannot be read
     originStates: () => inTime("originStates", states).catch(() => ({})),
@@ -109,13 +113,8 @@ function open(env: GatewayEnv): (request: Request) => Promise<Response> {
   const second = mtlsUrl === undefined ? undefined : { host: new URL(mtlsUrl).host, door: doorAt(mtlsUrl) };
   // An unknown host name counts as the public name: a proof or a link never carries a name that only the
   // request states.
-  return (request) => {
-    const counts = rowCounts.take(clock());
-    if (counts !== undefined) log({ event: "rows_judged", ...counts });
-    return (second !== undefined && new URL(request.url).host === second.host ? second.door : door).fetch(
-      request,
-    );
-  };
+  return (request) =>
+    (second !== undefined && new URL(request.url).host === second.host ? second.door : door).fetch(request);
 }
 
 let doors: ReturnType<typeof open> | undefined; // settled once, shared by every request of the isolate

@@ -74,6 +74,6 @@ function placeIn(
   instrument: InstrumentName,
   most: number,
 ): Series {
-  const hasRoom = known.has(series) || isClosed(instrument) || known.size < most - reservedSeries;
+  const hasRoom = known.has(series) || isClosed(instrument) || known.size < most - reservedSeries();
   return hasRoom ? series : restOf(instrument);
 }

@@ -159,11 +159,15 @@ export const restOf = (instrument: InstrumentName): Series =>
 export const isClosed = (instrument: InstrumentName): boolean =>
   instrumentOf(instrument).values !== undefined;
 
+let reserved: number | undefined;
+
 /** The number of series that always have room: of closed lists, and the rest of each instrument without them. */
-export const reservedSeries: number = Object.keys(instruments)
-  .filter(isInstrument)
-  .reduce((sum, name) => {
-    const { values } = instrumentOf(name);
-    const lists = values === undefined ? [] : listsOf(name, values);
-    return sum + lists.reduce((product, list) => product * list.length, 1);
-  }, 0);
+// a function: the gateway's bundle has no table of instruments
+export const reservedSeries = (): number =>
+  (reserved ??= Object.keys(instruments)
+    .filter(isInstrument)
+    .reduce((sum, name) => {
+      const { values } = instrumentOf(name);
+      const lists = values === undefined ? [] : listsOf(name, values);
+      return sum + lists.reduce((product, list) => product * list.length, 1);
+    }, 0));

@@ -33,6 +33,8 @@ export interface GatewayAppPorts extends FhirDoorPorts, BrowserAppPorts, FloodPo
   readonly originKeys: Discovery["originKeys"];
   /** Passes a request on as it came. */
   readonly exports: (request: Request) => Promise<Response>;
+  /** Called at the head of each FHIR answer. `isFault`: 503, and the fault is not on record. */
+  readonly onAnswer?: (milliseconds: number, isFault: boolean) => void;
   /** Puts the configuration of this isolate on record; undefined: that was done. Throws when it cannot. */
   readonly configured: () => Promise<void> | undefined;
   /** Says for each dependency whether it answers; the keys are shown. */
@@ -134,13 +136,14 @@ function fhirAnswerer(ports: GatewayAppPorts): (call: Arrived) => Promise<Respon
   return async ({ raw, headers, tlsClientAuth, continent }) => {
     const { method, url } = raw;
     const id = ports.newId();
+    const at = ports.clock();
+    let isFault = false;
     // during authentication and the origin's answer
     const configured = ports.configured();
     const page = headers.has("origin") ? await registeredPage(headers, ports.browserPages) : undefined;
     const body = raw.body && new TimelyBody(raw.body);
     try {
       ledgerQueue.admit();
-      const at = ports.clock();
       const turn = turns.of(id, at);
       const arrival = { id, turn, at, method, url, headers, body, tlsClientAuth, continent, page };
       const answer = serve(arrival, configured === undefined ? usual : configuring(configured));
@@ -149,6 +152,7 @@ function fhirAnswerer(ports: GatewayAppPorts): (call: Arrived) => Promise<Respon
       return await answer;
     } catch (fault) {
       // A dependency failed, perhaps the ledger: nothing is disclosed, and the answer says only the id.
+      isFault = true;
       ports.onFault({ requestId: id, name: fault instanceof Error ? fault.name : "unknown" });
       const extra = new Headers();
       letPageRead(extra, page);
@@ -159,6 +163,7 @@ function fhirAnswerer(ports: GatewayAppPorts): (call: Arrived) => Promise<Respon
         extra,
       );
     } finally {
+      ports.onAnswer?.(ports.clock() - at, isFault);
       await body?.dropRest();
     }
   };

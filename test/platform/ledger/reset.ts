@@ -10,13 +10,19 @@ beforeAll(async () => {
   Object.defineProperty(caches, "default", { configurable: true, value: own });
 });
 
+/** `reset` forgets an object that was evicted: it must run. Without its name a log refuses, but it runs. */
+async function run<T extends Rpc.DurableObjectBranded>(objects: DurableObjectNamespace<T>): Promise<void> {
+  for (const id of await listDurableObjectIds(objects))
+    await runInDurableObject(objects.get(id), () => undefined).catch(() => undefined);
+}
+
 afterAll(async () => {
   vi.useRealTimers();
-  const { LEDGER_SHARD, LEDGER_ROOT, ACCOUNTING_SHELF, ACCOUNTING_INTAKE } = ledger;
-  for (const objects of [LEDGER_SHARD, LEDGER_ROOT, ACCOUNTING_SHELF, ACCOUNTING_INTAKE])
-    for (const id of await listDurableObjectIds(objects))
-      // `reset` forgets an object that was evicted: it must run. Without its name a log refuses, but it runs.
-      await runInDurableObject(objects.get(id), () => undefined).catch(() => undefined);
+  await run(ledger.LEDGER_SHARD);
+  await run(ledger.LEDGER_ROOT);
+  await run(ledger.ACCOUNTING_SHELF);
+  await run(ledger.ACCOUNTING_INTAKE);
+  await run(ledger.TRAFFIC_BOOK);
   await reset();
   unusedFrom();
 });

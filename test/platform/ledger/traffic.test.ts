@@ -189,3 +189,104 @@ test("minutes leave the book after 35 days, hours after 13 months, and totals st
   expect((await book().totals()).get("phylax_refusals retained")).toBe(3);
   expect(positionOf(await shard(log).append([disclosure()])).frame).toBe(0);
 });
+
+test("an isolate's numbers count in the commit of their append, once, and change no exact number", async ({
+  expect,
+}) => {
+  const log = ownLog();
+  await shard(log).append([disclosure()]);
+  await runDurableObjectAlarm(shard(log));
+  const before = await book().totals();
+  const numbers = JSON.stringify([
+    ["phylax_wait_seconds origin 50", 2],
+    ["phylax_refusals token_missing", 9],
+    ["phylax_rows canary", 9],
+  ]);
+  const event = disclosure();
+  const send = (sent?: string, events: readonly AuditEvent[] = [event]) =>
+    shard(log).appendText(JSON.stringify(events), undefined, undefined, undefined, undefined, sent);
+  await send(numbers);
+  await failure(() => runInDurableObject(shard(log), (_, state) => state.abort("a restart amid a minute")));
+  await send(); // the repeat of an append whose answer was lost
+  expect(await send(numbers), "a repeat with numbers adds none").toMatch(/^recorded/u);
+  expect(await failure(() => send(numbers, [])), "an append that fails").toMatch(/1 to 254 events/u);
+  await send("no numbers", [disclosure()]);
+  await runDurableObjectAlarm(shard(log));
+  await failure(() => runInDurableObject(book(), (_, state) => state.abort("a restart of the book")));
+  await runDurableObjectAlarm(shard(log));
+  expect(minus(await book().totals(), before)).toEqual({
+    "phylax_wait_seconds origin 50": 2,
+    "phylax_requests search-type": 2,
+    "phylax_outcomes search-type disclosed": 2,
+    "phylax_client_outcomes clinic TREAT disclosed": 2,
+  });
+});
+
+test("a part that fails amid its storing, or whose book restarts, is added once", async ({ expect }) => {
+  const log = ownLog();
+  const minute = Math.floor(Date.now() / 60_000);
+  const part = { first: 0, last: 0, minutes: [{ minute, counts: [["phylax_refusals torn", 3]] as const }] };
+  await failure(() =>
+    runInDurableObject(book(), (object, { storage }) => {
+      storage.sql.exec("CREATE TRIGGER torn BEFORE INSERT ON logs BEGIN SELECT RAISE(ABORT, 'torn'); END");
+      object.take(log, part);
+    }),
+  );
+  await runInDurableObject(book(), (_, { storage }) => storage.sql.exec("DROP TRIGGER torn"));
+  expect((await book().totals()).get("phylax_refusals torn")).toBeUndefined();
+  expect(await book().take(log, part)).toBe(0);
+  await failure(() => runInDurableObject(book(), (_, state) => state.abort("its answer was lost")));
+  expect(await book().take(log, part)).toBe(0);
+  expect((await book().totals()).get("phylax_refusals torn")).toBe(3);
+});
+
+test("logs whose clocks are a minute apart from the book's count in their own minutes, and nothing is lost", async ({
+  expect,
+}) => {
+  const now = Math.floor(Date.now() / 60_000);
+  for (const minute of [now - 1, now, now + 1])
+    await book().take(ownLog(), {
+      first: 0,
+      last: 0,
+      minutes: [{ minute, counts: [["phylax_refusals apart", 1]] }],
+    });
+  const spans = await book().span({ by: "minute", from: now - 1, to: now + 1 });
+  expect(spans.map(({ at, counts }) => [at, counts.get("phylax_refusals apart")])).toEqual([
+    [now - 1, 1],
+    [now, 1],
+    [now + 1, 1],
+  ]);
+  expect((await book().totals()).get("phylax_refusals apart")).toBe(3);
+});
+
+test("35 days of full minutes and 13 months of full hours take less than 200 MB", async ({ expect }) => {
+  const own = ledger.TRAFFIC_BOOK.getByName("full");
+  const now = Math.floor(Date.now() / 60_000);
+  const hours = 12;
+  // a minute has 300 series of 2,000 and an hour 1,000; each number has 5 bytes, as 1,100 requests a second have
+  const counts = (of: number) =>
+    Array.from(
+      { length: 250 },
+      (_, i) => [`phylax_outcomes i${(i * 7 + of) % 1_900} refused`, 70_000] as const,
+    );
+  for (let hour = 0; hour < hours; hour++)
+    await own.take("full", {
+      first: hour,
+      last: hour,
+      minutes: Array.from({ length: 60 }, (_, i) => ({
+        minute: (Math.floor(now / 60) - hour) * 60 + i,
+        counts: counts(i * 250),
+      })),
+    });
+  const [minuteBytes, hourBytes] = await runInDurableObject(own, (_, { storage }) => {
+    const before = storage.sql.databaseSize;
+    const [{ n } = { n: 0 }] = storage.sql.exec<{ n: number }>("SELECT count(*) n FROM hours").toArray();
+    storage.sql.exec("DELETE FROM hours");
+    const withoutHours = storage.sql.databaseSize; // free pages do not count
+    return [withoutHours / (hours * 60), (before - withoutHours) / n];
+  });
+  expect(hourBytes).toBeGreaterThan(4_096);
+  const all = minuteBytes * 35 * 1_440 + hourBytes * 396 * 24;
+  console.log({ minuteBytes, hourBytes, megabytes: all / 1e6 });
+  expect(all).toBeLessThan(200e6);
+});

@@ -168,7 +168,8 @@ export class LedgerShard extends DurableObject<ShardEnv> {
    * log's it returns "layout differs" and records nothing. A worker's configuration that was recorded
    * lately returns the position of its record. `contents`: of definitions that the events name by digest.
    * Without the content of a definition that this log lacks, it returns "definition missing" and records
-   * nothing. Throws "overloaded" at once while 4,096 appends wait, here or for the start of the log.
+   * nothing. `numbers`: of the caller's isolate, which count in the same commit if the append returns a new place.
+   * Throws "overloaded" at once while 4,096 appends wait, here or for the start of the log.
    */
   async append(
     events: readonly AuditEvent[],
@@ -176,11 +177,12 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     contents?: readonly Uint8Array[],
     earlierLog?: string,
     chosenBy?: string,
+    numbers?: string,
   ): Promise<AppendAnswer> {
     if (this.#appends >= APPENDS_MAX) throw new Error("ledger: overloaded");
     this.#appends++;
     try {
-      return await this.#append(events, proofHash, contents, earlierLog, chosenBy);
+      return await this.#append(events, proofHash, contents, earlierLog, chosenBy, numbers);
     } finally {
       this.#appends--;
     }
@@ -196,9 +198,11 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     contents?: readonly Uint8Array[],
     earlierLog?: string,
     chosenBy?: string,
+    numbers?: string,
   ): Promise<string> {
     try {
-      return answerText(await this.append(readEventsText(events), proofHash, contents, earlierLog, chosenBy));
+      const read = readEventsText(events);
+      return answerText(await this.append(read, proofHash, contents, earlierLog, chosenBy, numbers));
     } catch (fault) {
       if (fault instanceof RefusedAppend) return answerText("refused");
       throw fault;
@@ -211,13 +215,14 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     contents: readonly Uint8Array[] | undefined,
     earlierLog: string | undefined,
     chosenBy: string | undefined,
+    numbers: string | undefined,
   ): Promise<AppendAnswer> {
     const { standIn } = this.#rebuild;
     if (standIn !== undefined) {
       if (proofHash !== undefined) this.#rebuild.checkLostProofs();
       const text = eventsText(events);
       const answer = readAnswerText(
-        await this.#logOf(standIn).appendText(text, proofHash, contents, earlierLog, chosenBy),
+        await this.#logOf(standIn).appendText(text, proofHash, contents, earlierLog, chosenBy, numbers),
       );
       if (answer === "refused") throw new RefusedAppend(`ledger: ${standIn} takes no records`);
       return answer;
@@ -238,7 +243,7 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     // A configuration does not wait for this log's own configuration: two logs that stand in for each other
     // would wait for each other.
     const configured = hasConfiguration(events) ? undefined : this.#configured();
-    const appended = this.#writer.append(events, proofHash, contents);
+    const appended = this.#writer.append(events, proofHash, contents, numbers);
     const known = this.#root.hasRecord ? appended : this.#knownToRoot(appended);
     return configured === undefined ? known : (await Promise.all([known, configured]))[0];
   }

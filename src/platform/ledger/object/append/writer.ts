@@ -1,6 +1,7 @@
 import type { AuditEvent, Configuration } from "#audit/event";
 import type { Counted, DefinitionMissing, Recorded, Replayed } from "#audit/ports";
 import { instant, type Instant } from "#kernel/clock";
+import { readIsolateText } from "#audit/traffic/isolate-text";
 import { commit, type Head } from "#ledger/commit";
 import { CommitPatience } from "#ledger/commit-patience";
 import { isWithin, openTimes, type Span, SWITCH_SLACK_MS } from "#ledger/log-name";
@@ -22,6 +23,7 @@ interface Waiting extends Sealable {
   readonly leafBytes: number;
   readonly proof: UsedProof | undefined;
   readonly configuration: Configuration | undefined;
+  readonly numbers: string | undefined;
   readonly resolve: (recorded: Recorded) => void;
   readonly reject: (fault: Error) => void;
 }
@@ -113,12 +115,13 @@ export class LedgerWriter {
 
   /**
    * `proofHash`: the hash of the proof that a request's first append uses up. `contents`: of definitions that
-   * the events name.
+   * the events name. `numbers`: of the caller's isolate, for the same commit.
    */
   async append(
     events: readonly AuditEvent[],
     proofHash?: string,
     contents?: readonly Uint8Array[],
+    numbers?: string,
   ): Promise<Recorded | Counted | Replayed | DefinitionMissing> {
     const now = instant(Date.now());
     if (!this.isOpen) throw notOpen();
@@ -138,7 +141,7 @@ export class LedgerWriter {
     // append's commit then fails.
     if (proof !== undefined && !this.#proofs.take(proof, now)) return "replayed";
     const recorded = new Promise<Recorded>((resolve, reject) => {
-      this.#queue.push({ draft, definitions, leafBytes, proof, configuration, resolve, reject });
+      this.#queue.push({ draft, definitions, leafBytes, proof, configuration, numbers, resolve, reject });
     });
     this.#waitingBytes += leafBytes;
     this.#recent.expect(draft, recorded);
@@ -364,7 +367,9 @@ export class LedgerWriter {
       this.#traffic.insert(
         done.number,
         done.seconds,
-        [...drafts, ...(tally === undefined ? [] : [tally])].map((draft) => draft.traffic),
+        [...drafts, ...(tally === undefined ? [] : [tally])]
+          .map((draft) => draft.traffic)
+          .concat(batch.flatMap(({ numbers }) => (numbers === undefined ? [] : readIsolateText(numbers)))),
       );
       if (tally !== undefined) this.#store.clearTally();
     });

@@ -1,4 +1,5 @@
 import type { Traffic } from "#audit/traffic/instruments";
+import { addWithin, trafficMax } from "#audit/traffic/bounds";
 import { addTraffic } from "#audit/traffic/count";
 import { askSql, hasTable } from "#platform/ask-sql";
 import { log } from "#platform/log";
@@ -30,7 +31,8 @@ export class TrafficRows {
   /** Call inside the transaction of the frame. `seconds`: of the frame, since 1970. */
   insert(frame: number, seconds: number, traffic: readonly Traffic[]): void {
     const counts = new Map<string, number>();
-    for (const each of traffic) addTraffic(counts, each);
+    for (const each of traffic)
+      for (const [series, n] of each) addWithin(counts, series, n, trafficMax.minute);
     if (counts.size === 0) return;
     if (!this.#exists) this.#sql.exec(schema);
     const text = JSON.stringify(Array.from(counts));
