@@ -14,6 +14,7 @@ const log = (
   state,
   size,
   copied,
+  behindSeconds: 0,
   rooted,
   seconds: 0,
   why: null,

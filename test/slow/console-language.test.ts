@@ -102,7 +102,16 @@ const report = {
   at,
   health: {
     logs: [],
-    root: { log: "1", state: "degraded", size: 3, copied: 2, rooted: 1, seconds: 5, why: null },
+    root: {
+      log: "1",
+      state: "degraded",
+      size: 3,
+      copied: 2,
+      behindSeconds: 6,
+      rooted: 1,
+      seconds: 5,
+      why: null,
+    },
     witnesses: [{ name: "4", cosignedAt: undefined, isCurrent: false }],
   },
   origins: { 17: "1" },

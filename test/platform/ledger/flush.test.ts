@@ -305,13 +305,16 @@ test("a shard reports when its copy is late, and takes no more records when it i
   await runInDurableObject(shard(log), async (shardItself) => {
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 135_000 });
     try {
-      expect(await shardItself.status()).toMatchObject({ health: "degraded" });
+      const { health, behindSeconds } = await shardItself.status();
+      expect(health).toBe("degraded");
+      expect(behindSeconds, "the age of its oldest record without a copy").toBeGreaterThanOrEqual(135);
       expect(await shardItself.append([refusal()])).toMatchObject({ frame: 1 });
       expect(await failure(() => takesRecords(shard, log)), "late is still ready").toBe("no failure");
       vi.setSystemTime(Date.now() + 1_800_000);
       expect(await shardItself.status()).toMatchObject({ health: "refusing", why: null });
       expect(await failure(() => shardItself.append([refusal()]))).toContain("too far behind its copy");
       await shardItself.alarm();
+      expect(await shardItself.status()).toMatchObject({ behindSeconds: 0 });
       expect(await shardItself.append([refusal()])).toMatchObject({ frame: 2 });
     } finally {
       vi.useRealTimers();

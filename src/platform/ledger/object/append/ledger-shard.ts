@@ -49,6 +49,7 @@ export interface ShardStatus {
   readonly frames: number;
   readonly seconds: number; // of the last frame; 0 when there is none
   readonly copied: number; // leaves that the checkpoint in R2 covers
+  readonly behindSeconds: number; // the age of the oldest frame without a copy
   readonly health: CopyHealth;
   readonly why: string | null; // the reason why a log is stopped
   /** Its storage is empty, and the copy in R2 or the root log knows records of it. */
@@ -316,6 +317,7 @@ export class LedgerShard extends DurableObject<ShardEnv> {
       frames: frame === undefined ? 0 : frame.number + 1,
       seconds: frame?.seconds ?? 0,
       copied: this.#flush.copied,
+      behindSeconds: this.#flush.behind(instant(Date.now())) / 1000,
       health: this.#health(),
       why: this.#stopped ?? null,
       isLost: this.#isLost && !this.#rebuild.isRebuilt,
