@@ -146,7 +146,7 @@ export const adminVerbs = (ports: AdminPorts): readonly Verb[] => [
   liftVerb(ports.registry, ports.approvals),
   suspendAccountingVerb(ports.accountings),
   restoreLedgerVerb(ports.restores),
-  metricsVerb(ports.traffic),
+  metricsVerb(ports),
   listAuthoritiesVerb(ports.registry),
   listReviewsVerb(ports.reviews),
   closeReviewVerb(ports.reviews),

@@ -1,3 +1,4 @@
+import type { GaugeReading } from "#audit/alerts/gauges";
 import type { Traffic } from "#audit/traffic/instruments";
 import type { AuthorityProblem } from "#identity/authority/authority-document";
 import type { CaseProblem } from "#registry/case-document";
@@ -195,6 +196,8 @@ export interface AdminPorts {
   readonly restores: LedgerRestore;
   /** The totals of the traffic book. Throws when it does not answer. */
   readonly traffic: () => Promise<Traffic>;
+  /** The gauges of the alerts' last look. Throws when it does not answer. */
+  readonly gauges: () => Promise<readonly GaugeReading[]>;
   readonly requestKeys: RequestKeys;
   readonly reviews: ReviewTasks;
   readonly cases: CaseTasks;

@@ -56,6 +56,8 @@ export type LogEvent =
   | { readonly event: "ledger_seal_failed"; readonly log: string }
   /** The numbers of a log did not reach the traffic book: the next alarm tries again. */
   | { readonly event: "traffic_hand_over_failed"; readonly log: string }
+  /** A message about this alert was given up after hours of tries: it stands among the dead letters. */
+  | { readonly event: "alert_given_up"; readonly alert: string }
   | { readonly event: "ledger_root_unreachable"; readonly origin: string }
   | { readonly event: "ledger_root_refused"; readonly origin: string; readonly why: string }
   | {

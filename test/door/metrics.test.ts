@@ -72,3 +72,13 @@ test("the metrics of reads, searches and refusals are the auditor's count, and s
   expect(text).toMatch(/phylax_refusals_total\{reason="\w+"\} [1-9]/u);
   for (const secret of [canary, "amara", "okafor", "Observation"]) expect(text).not.toContain(secret);
 });
+
+test("the metrics have the gauges that the alerts are judged by, of each log and each part", async () => {
+  await scrape(); // the first call of the door begins the watch
+  await phylax.ringAlarms();
+  const { text } = await scrape();
+  expect(text).toMatch(/^phylax_ledger_behind_seconds\{log="s0-\d{4}h[12]"\} [\d.]+$/mu);
+  expect(text).toMatch(/^phylax_ledger_logs\{state="(?:good|idle)"\} [1-9]$/mu);
+  for (const part of ["ledger", "revocations", "traffic"])
+    expect(text).toMatch(new RegExp(`^phylax_part_age_seconds\\{part="${part}"\\} [\\d.]+$`, "mu"));
+});

@@ -21,6 +21,7 @@ export const nobodySignsIn = {
   dependencies: async () => ({}),
   halfYear: async () => undefined,
   traffic: async () => new Map<string, number>(),
+  gauges: async () => [],
   onFault: () => {},
   denials: () => Promise.resolve(new Set<string>()),
   signIns: { verify: () => Promise.resolve(err({ reason: "issuer_unknown" })) },

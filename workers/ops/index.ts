@@ -10,7 +10,10 @@ import { hkdf } from "#ledger/leaf/seal";
 import { askServer } from "#platform/ask-server";
 import { configurationRecord } from "#platform/ledger/client/configuration-record";
 import { ledgerSink } from "#platform/ledger/client/sink";
-import { logStubs } from "#platform/ledger/client/stubs";
+import { logStubs, regionlessStubs } from "#platform/ledger/client/stubs";
+import { readLedgerPlacement } from "#platform/ledger/config";
+import type { LedgerPlacement } from "#platform/ledger/placement";
+import { ALERT_BOOK, AlertBook } from "#platform/alerts/object/alert-book";
 import { requestKeys } from "#platform/idempotency/isolate/request-keys";
 import { proofVerifier } from "#platform/keys/proof-verifier";
 import { signInVerifier } from "#platform/keys/sign-in-verifier";
@@ -23,6 +26,9 @@ import { opsConfig } from "#platform/config/ops-config";
 import { keptForASecond } from "#platform/config/log-states";
 import { opsReadiness } from "#platform/config/ops-readiness";
 import { inTime, partInTime } from "#platform/deadlines";
+
+const alertBookOf = (env: OpsEnv, placement: LedgerPlacement) =>
+  regionlessStubs(env.ALERT_BOOK, placement)(ALERT_BOOK);
 
 /** The ops worker: joins the operators' verbs to their Cloudflare bindings. */
 function open(env: OpsEnv): Hono {
@@ -121,6 +127,7 @@ function open(env: OpsEnv): Hono {
     dataSets: { end: (dataSet) => desks.dataSets.end(dataSet) },
     accountings: { hold: (document) => desks.holds.hold(document) },
     traffic: () => inTime("desk", async () => await env.LEDGER_HEALTH.traffic()),
+    gauges: () => inTime("desk", async () => await alertBookOf(env, placement).readings()),
     restores: { restore: (log) => desks.recovery.restore(log) },
     ledger,
     configured: configurationRecord(described, ledger, { clock, newId }),
@@ -159,6 +166,19 @@ function open(env: OpsEnv): Hono {
 
 let app: Hono | undefined; // settled once, shared by every request of the isolate
 
+export { AlertBook };
+
+/** The alarm of the watch goes on by itself; these calls begin it, and begin it again if it ever ended. */
+const beginWatch = (env: OpsEnv): Promise<void> =>
+  inTime("desk", async () => await alertBookOf(env, readLedgerPlacement(env)).begin());
+
 export default {
-  fetch: (request, env, context) => (app ??= open(env)).fetch(request, env, context),
+  fetch(request, env, context) {
+    if (app === undefined) context.waitUntil(beginWatch(env).catch(() => {})); // the schedule begins it too
+    app ??= open(env);
+    return app.fetch(request, env, context);
+  },
+  async scheduled(_controller, env) {
+    await beginWatch(env);
+  },
 } satisfies ExportedHandler<OpsEnv>;

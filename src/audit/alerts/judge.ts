@@ -1,7 +1,15 @@
 import { type Traffic, readSeries } from "#audit/traffic/instruments";
 import type { Instant } from "#kernel/clock";
+import { largest } from "#kernel/largest";
 import type { GaugeReading } from "./gauges.ts";
-import { type AlertRule, type Expression, type FailureName, failures, uncounted } from "./rules.ts";
+import {
+  type AlertRule,
+  alertWindows,
+  type Expression,
+  type FailureName,
+  failures,
+  uncounted,
+} from "./rules.ts";
 
 const minuteMilliseconds = 60_000;
 
@@ -37,7 +45,7 @@ const eachFailure = (Object.keys(failures) as FailureName[]) // the keys of the 
   .map((name) => [name, new Set<string>(failures[name])] as const);
 
 /** The longest window of a rule: older totals are of no use. */
-export const windowMaxMinutes = 4_320;
+export const windowMaxMinutes = largest(alertWindows);
 
 /** The value that a rule compares with its threshold. Undefined: no fact says it. */
 export function valueOf(

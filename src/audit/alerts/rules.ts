@@ -11,7 +11,7 @@ export interface AlertRule {
   readonly minutes: number;
   /** `page`: a person looks at once. `ticket`: on the next working day. */
   readonly severity: "page" | "ticket";
-  /** What is wrong, in one sentence without a name of the deployment. */
+  /** The fault in one sentence, without a name of the deployment. */
   readonly says: string;
   /** The section of docs/runbook.md. */
   readonly runbook: string;
@@ -181,7 +181,7 @@ export const alertRules = {
     minutes: 1,
     severity: "ticket",
     says: "A message about an alert was given up after its retries",
-    runbook: "a-message-about-an-alert-was-given-up",
+    runbook: "alert_given_up",
   },
 } as const satisfies Readonly<Record<string, AlertRule>>;
 export type AlertId = keyof typeof alertRules;
@@ -192,3 +192,8 @@ export const isAlertId = (id: string): id is AlertId => Object.hasOwn(alertRules
 export const eachRule: readonly (readonly [AlertId, AlertRule])[] = Object.entries(alertRules).map(
   ([id, rule]) => [id as AlertId, rule], // a key of the table
 );
+
+/** The windows of all rules, in minutes. */
+export const alertWindows: readonly number[] = Array.from(
+  new Set(eachRule.flatMap(([, { expression }]) => (expression.kind === "burn" ? expression.windows : []))),
+).toSorted((left, right) => right - left);

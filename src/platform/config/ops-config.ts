@@ -1,3 +1,4 @@
+import { readAlertWebhook } from "./alert-webhook.ts";
 import { hosts } from "./allowed-places.ts";
 import { ConfigError } from "./config-error.ts";
 import { readConsoleSettings } from "./console-config.ts";
@@ -26,14 +27,19 @@ const variableForms = {
   DPOP_NONCE_KEY: "random key",
   CONSOLE_SESSION_KEY: "random key",
   CONSOLE: "plain",
+  ALERT_WEBHOOK: "plain",
   VERSION: "plain",
 } as const satisfies VariableForms;
 
 type Variable = keyof typeof variableForms;
 type OpsVariables = PlacementVariables &
-  Readonly<Record<Exclude<Variable, keyof PlacementVariables | "CONSOLE" | "VERSION">, string>> & {
+  Readonly<
+    Record<Exclude<Variable, keyof PlacementVariables | "CONSOLE" | "ALERT_WEBHOOK" | "VERSION">, string>
+  > & {
     /** A deployment from before the console lacks it. */
     readonly CONSOLE?: string;
+    /** A deployment from before the alerts lacks it. */
+    readonly ALERT_WEBHOOK?: string;
   };
 
 /**
@@ -53,6 +59,8 @@ export function opsConfig(env: OpsVariables) {
     dpopNonceKeys: keyList("DPOP_NONCE_KEY", env.DPOP_NONCE_KEY),
     /** They seal the console's sessions and nothing else: a thief of the nonces' key forges no sign-in. */
     consoleSessionKeys: keyList("CONSOLE_SESSION_KEY", env.CONSOLE_SESSION_KEY),
+    /** Undefined: alerts are posted to no receiver. */
+    alertWebhook: readAlertWebhook(env.ALERT_WEBHOOK),
     /** Undefined: there is no console. */
     console: readConsoleSettings(env.CONSOLE ?? ""),
     /** The worker's full configuration, as its record describes it. */

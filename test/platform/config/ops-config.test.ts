@@ -45,6 +45,8 @@ test.for([
   ["CONSOLE_SESSION_KEY", "c2hvcnQtYnV0LXNlY3JldA"],
   ["CONSOLE_SESSION_KEY", ""],
   ["CONSOLE", '{"clientId":"console"}'],
+  ["ALERT_WEBHOOK", "http://alerts.example.org/"],
+  ["ALERT_WEBHOOK", "https://user:secret@alerts.example.org/"],
 ] as const)("a wrong %s is named, and its value is not", ([key, value], { expect }) => {
   const message = (() => {
     try {

@@ -1,3 +1,4 @@
+import { AlertBook } from "#platform/alerts/object/alert-book";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Resource } from "@medplum/fhirtypes";
@@ -499,6 +500,7 @@ async function startWorkers(
     LEDGER_HEALTH: service(ledger.LedgerHealth, () => ledgerEnv),
     KEYED_REQUESTS: remoteNamespace(keyedRequests, "keys", remote),
     LEDGER_SHARD: shardObjects,
+    ALERT_BOOK: namespace(AlertBook, () => opsEnv),
   };
   const desk = service(control.RegistryDesk, () => controlEnv) as Pick<control.RegistryDesk, "apply">;
   const consents = service(control.ConsentDesk, () => controlEnv) as Pick<control.ConsentDesk, "of">;
