@@ -3,6 +3,7 @@ import type { Disclosures as Accounting, LinesRequest } from "#audit/accounting/
 import type { HoldersRequest } from "#audit/accounting/holders";
 import { type AccountingToWrite, type AccountingWriter, writeAccounting } from "#audit/accounting/written";
 import type { LedgerRestore } from "#ledger/restore";
+import type { TrafficSpan } from "#audit/traffic/span";
 import { instant } from "#kernel/clock";
 import { AccountingDesk } from "#platform/ledger/isolate/accounting-desk";
 import { AccountingIntake } from "#platform/ledger/object/accounting/accounting-intake";
@@ -51,7 +52,7 @@ export class AccountingHolds extends WorkerEntrypoint<LedgerWorkerEnv> {
 
 /**
  * The public numbers of all open logs for the operators' console, the shards of the half-year, and the totals of
- * requests. It discloses nothing else and changes nothing.
+ * requests, also by time. It discloses nothing else and changes nothing.
  */
 export class LedgerHealth extends WorkerEntrypoint<LedgerWorkerEnv> {
   report() {
@@ -63,7 +64,15 @@ export class LedgerHealth extends WorkerEntrypoint<LedgerWorkerEnv> {
   }
 
   traffic() {
-    return regionlessStubs(this.env.TRAFFIC_BOOK, readLedgerPlacement(this.env))(TRAFFIC_BOOK).totals();
+    return this.#book.totals();
+  }
+
+  trafficOf(span: TrafficSpan) {
+    return this.#book.span(span);
+  }
+
+  get #book() {
+    return regionlessStubs(this.env.TRAFFIC_BOOK, readLedgerPlacement(this.env))(TRAFFIC_BOOK);
   }
 }
 

@@ -290,3 +290,27 @@ test("35 days of full minutes and 13 months of full hours take less than 200 MB"
   console.log({ minuteBytes, hourBytes, megabytes: all / 1e6 });
   expect(all).toBeLessThan(200e6);
 });
+
+test("the bins of a span add the same numbers as its minutes and its hours", async ({ expect }) => {
+  const first = Math.floor(Date.now() / 3_600_000) * 60 - 6_000; // an hour begins
+  const counts = [["phylax_refusals binned", 1]] as const;
+  await book().take(ownLog(), {
+    first: 0,
+    last: 0,
+    minutes: [0, 14, 15, 59, 60].map((later) => ({ minute: first + later, counts })),
+  });
+  const bins = async (by: "minute" | "hour", from: number, to: number, step?: number) =>
+    (await book().span({ by, from, to, ...(step !== undefined && { step }) })).map(
+      ({ at, counts: numbers }) => [at - from, numbers.get("phylax_refusals binned")],
+    );
+  expect(await bins("minute", first, first + 60, 15)).toEqual([
+    [0, 2],
+    [15, 1],
+    [45, 1],
+    [60, 1],
+  ]);
+  expect(await bins("hour", first / 60, first / 60 + 1)).toEqual([
+    [0, 4],
+    [1, 1],
+  ]);
+});

@@ -1,6 +1,8 @@
 import { DurableObject } from "cloudflare:workers";
 import { addWithin, KnownSeries, trafficMax } from "#audit/traffic/bounds";
+import { addTraffic } from "#audit/traffic/count";
 import { type Series, type Traffic } from "#audit/traffic/instruments";
+import type { TrafficAt, TrafficSpan } from "#audit/traffic/span";
 import { dayMilliseconds } from "#kernel/clock";
 import { fromCbor, toCbor } from "#ledger/bytes/cbor";
 import { type AskSql, askSql, hasTable } from "#platform/ask-sql";
@@ -14,20 +16,6 @@ export interface TrafficPart {
     readonly minute: number; // since 1970-01-01 UTC
     readonly counts: readonly (readonly [Series, number])[];
   }[];
-}
-
-/** A span of stored numbers, for a plot. */
-export interface TrafficSpan {
-  readonly by: "minute" | "hour";
-  /** Minutes or hours since 1970-01-01 UTC, both included. */
-  readonly from: number;
-  readonly to: number;
-}
-
-/** The numbers of a minute or an hour. */
-interface TrafficAt {
-  readonly at: number;
-  readonly counts: Traffic;
 }
 
 /** The name of the only object. */
@@ -80,15 +68,22 @@ export class TrafficBook extends DurableObject {
     return new Map(this.#series().map(({ name, total }) => [name, total]));
   }
 
-  /** The numbers of a span, oldest first. A minute or an hour without traffic is not in it. */
-  span({ by, from, to }: TrafficSpan): readonly TrafficAt[] {
+  /** The numbers of a span, oldest first. A bin without traffic is not in it. */
+  span({ by, from, to, step = 1 }: TrafficSpan): readonly TrafficAt[] {
     if (!hasTable(this.ctx.storage.sql, "series")) return [];
     const names = new Map(this.#series().map(({ id, name }) => [id, name]));
     const rows =
       by === "minute"
         ? this.#ask<TimeRow>`SELECT * FROM minutes WHERE at BETWEEN ${from} AND ${to} ORDER BY at`
         : this.#ask<TimeRow>`SELECT * FROM hours WHERE at BETWEEN ${from} AND ${to} ORDER BY at`;
-    return rows.map(({ at, counts }) => ({ at, counts: unpack(counts, names) }));
+    const bins = new Map<number, Map<Series, number>>();
+    for (const { at, counts } of rows) {
+      const first = at - (at % step);
+      const bin = bins.get(first) ?? new Map<Series, number>();
+      addTraffic(bin, unpack(counts, names));
+      bins.set(first, bin);
+    }
+    return Array.from(bins, ([at, counts]) => ({ at, counts }));
   }
 
   #series(): { readonly id: number; readonly name: Series; readonly total: number }[] {
