@@ -3,15 +3,20 @@ import { utf8 } from "#kernel/encoded";
 import { htmlText } from "./answers.ts";
 import { lookNow } from "./now.ts";
 import { NowContent, type NowLinks } from "./pages/now.tsx";
+import { Plots } from "./pages/plots.tsx";
 import type { ConsolePorts } from "./ports.ts";
-import type { LogRates } from "./rates.ts";
+import type { Range } from "./traffic/timeline.ts";
+import { lookAtTraffic } from "./traffic/report.ts";
 
 const everyMilliseconds = 2_000;
+// The traffic book gets new numbers within a minute, and a span of it costs more than a look.
+const looksAPlot = 15;
 // The browser connects again afterwards.
 const looksMax = 150;
 
 /**
- * Server-Sent Events (WHATWG HTML §9.2): the content of the page Now, again every two seconds for five minutes.
+ * Server-Sent Events (WHATWG HTML §9.2): the content of the page Now, again every two seconds for five
+ * minutes, with the plots every 30 seconds.
  * `isAllowed` is asked before each look, so that the stream ends with the session. The content has numbers and
  * names of parts, and no patient data.
  */
@@ -19,7 +24,7 @@ export function liveAnswer(
   { signal }: Request,
   headers: Headers,
   ports: ConsolePorts,
-  rates: LogRates,
+  range: Range,
   links: NowLinks,
   isAllowed: () => Promise<boolean>,
 ): Response {
@@ -32,7 +37,12 @@ export function liveAnswer(
         controller.close();
         return;
       }
-      const content = htmlText(<NowContent report={await lookNow(ports, rates)} links={links} />);
+      const now = htmlText(<NowContent report={await lookNow(ports)} links={links} />);
+      const plots =
+        looks % looksAPlot === 0
+          ? htmlText(<Plots report={await lookAtTraffic(ports, range)} maySeeClients={links.registry} />)
+          : "";
+      const content = `${now}${plots}`;
       // A line of data for each line of the content; the event ends with an empty line.
       const lines = content.split("\n").map((line) => `data: ${line}\n`);
       controller.enqueue(utf8(`event: now\n${lines.join("")}\n`));

@@ -122,16 +122,9 @@ export const texts = {
     log: "Log",
     state: "State",
     records: "Records",
-    rate: "New records a minute",
     behindCopy: "Records not yet in R2",
     behindRoot: "Records not yet in the root log",
     last: "Last record",
-    chart: "New records a minute, all logs",
-    chartCopy: "Records not yet in R2, all logs",
-    chartRoot: "Records not yet in the root log, all logs",
-    chartNumbers: (last: string, highest: string) => `now ${last}, highest ${highest}`,
-    chartNote: (since: string) => `Since ${since}, when this server of the console began to look.`,
-    chartEmpty: "The line begins with the second look: wait a few seconds.",
     states: {
       good: "good",
       degraded: "degraded",
@@ -164,6 +157,55 @@ export const texts = {
         : `${n} tokens are denied until they expire: operators denied them, their clients revoked them, or their persons signed out.`,
     until: "Until",
     untilLifted: "lifted by hand",
+  },
+  traffic: {
+    title: "Traffic",
+    range: "Range of the plots",
+    ranges: { hour: "Hour", day: "Day", week: "Week", month: "Month" },
+    note: (at: string, binSeconds: number) =>
+      `Until ${at}. Each step is ${binSeconds < 3_600 ? `${binSeconds / 60} min` : `${binSeconds / 3_600} h`}. New numbers arrive within a minute. Times are UTC.`,
+    empty: "None in this range.",
+    from: "From",
+    table: (plot: string) => `Numbers: ${plot}`,
+    span: (from: string, to: string) => `${from} to ${to}`,
+    longest: "over 10\u00A0s",
+    /** A line by its labels: ids and codes stay as they are. */
+    lineName: (name: string) => (name === "none" ? "before the interaction was known" : name),
+    plots: {
+      requests: { title: "Requests", unit: "requests, by interaction", note: "" },
+      refusals: {
+        title: "Refusals",
+        unit: "refusals, by reason",
+        note: "A bar, or a time in the numbers, leads to its refusals.",
+      },
+      gateway: {
+        title: "Time that the gateway adds",
+        unit: "without the time of origins, at most",
+        note: "",
+      },
+      origin: {
+        title: "Time of origins",
+        unit: "of a call, at most",
+        note: "",
+      },
+      append: {
+        title: "Time of records",
+        unit: "of an append to the ledger, at most",
+        note: "",
+      },
+      lease: {
+        title: "Time of leases",
+        unit: "of a call of a client's guard, at most",
+        note: "",
+      },
+      origins: { title: "Calls of origins that failed", unit: "calls, by origin and result", note: "" },
+      clients: { title: "Requests by client", unit: "ends of requests of proven clients", note: "" },
+      quotas: {
+        title: "Quota use by client",
+        unit: "of the request quota, at most",
+        note: "Requests on record against the quotas of all grants of the client for the purpose. The guard counts by its own windows.",
+      },
+    },
   },
   ledger: {
     title: "The ledger, verified here",
@@ -304,8 +346,8 @@ export const texts = {
   why: {
     title: "Why was this request refused?",
     intro:
-      "The answer to a refused request has its id in X-Request-Id and a coarse text. The record has the exact reason, and only an auditor's key opens it. With a client's id the page lists the client's newest refusals.",
-    id: "Request id, or client id",
+      "The answer to a refused request has its id in X-Request-Id and a coarse text. The record has the exact reason, and only an auditor's key opens it. With a client's id the page lists the client's newest refusals. A bar of a plot on Now leads here with its time.",
+    id: "Request id, client id, or the time of a bar",
     find: "Find the record",
     before: "Enter a request id or a client id, and choose the auditor's key.",
     refusals: (n: number, client: string) =>
@@ -316,7 +358,7 @@ export const texts = {
     decided: "Decision",
     advice: "What the caller was told",
     requestOf: (id: string) => `Request id ${id}`,
-    none: "No record that this key opens has this request id, and no refusal has this client id. A new record can take a minute to appear.",
+    none: "No record that this key opens has this request id, and no refusal has this client id or this time. A new record can take a minute to appear.",
   },
   registry: {
     title: "Registry",

@@ -2,6 +2,7 @@ import { WorkerEntrypoint } from "cloudflare:workers";
 import { authorityMillisecondsMax } from "#identity/authority/authority";
 import type { AuthorityProblem } from "#identity/authority/authority-document";
 import type { RegistryEnd } from "#registry/ends-soon";
+import type { RequestQuota } from "#limits/request-quota";
 import type { MergeMode } from "#registry/merge";
 import type { RegistryProblem } from "#registry/problem";
 import { inList, readDenial, readDenials, type DenialProblem } from "#identity/denial-document";
@@ -18,7 +19,7 @@ import {
   type RegistryPlan,
   type ShownRegistry,
 } from "#platform/registry/apply-registry";
-import { registryEnds, waitingWork } from "#platform/registry/console-overview";
+import { registryEnds, requestQuotas, waitingWork } from "#platform/registry/console-overview";
 import { log } from "#platform/log";
 import { AuthorityKeeping } from "#platform/authorities/authority-desk";
 import { listAuthorities, type ListedAuthority } from "#platform/authorities/authority-rows";
@@ -233,6 +234,11 @@ export class ConsoleDesk extends WorkerEntrypoint<ControlEnv> {
   /** The ends of agreements and certificates, the first first. */
   async ends(): Promise<readonly RegistryEnd[]> {
     return await registryEnds(this.env.REGISTRY);
+  }
+
+  /** The request quotas of the grants of active clients. */
+  async quotas(): Promise<readonly RequestQuota[]> {
+    return await requestQuotas(this.env.REGISTRY);
   }
 
   /** Names of the live denials, at most 501. */

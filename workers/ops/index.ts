@@ -156,6 +156,8 @@ function open(env: OpsEnv): Hono {
     issuers: operatorIssuers({ ask, hosts: identityHosts, clientId: places.clientId, clock, newId }),
     health: () => ledgerHealth.report(),
     ends: () => consoleDesk.ends(),
+    traffic: (span) => ledgerHealth.trafficOf(span),
+    quotas: () => consoleDesk.quotas(),
     denials: () => consoleDesk.denials(),
     waiting: () => consoleDesk.waiting(),
     origins: () => originStatesAt(places.gateway),
