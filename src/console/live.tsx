@@ -6,6 +6,7 @@ import { NowContent, type NowLinks } from "./pages/now.tsx";
 import { Plots } from "./pages/plots.tsx";
 import type { ConsolePorts } from "./ports.ts";
 import type { Range } from "./traffic/timeline.ts";
+import { plotsFor } from "./traffic/plots.ts";
 import { lookAtTraffic } from "./traffic/report.ts";
 
 const everyMilliseconds = 2_000;
@@ -40,7 +41,7 @@ export function liveAnswer(
       const now = htmlText(<NowContent report={await lookNow(ports)} links={links} />);
       const plots =
         looks % looksAPlot === 0
-          ? htmlText(<Plots report={await lookAtTraffic(ports, range)} maySeeClients={links.registry} />)
+          ? htmlText(<Plots report={await lookAtTraffic(ports, range)} plots={plotsFor(links.registry)} />)
           : "";
       const content = `${now}${plots}`;
       // A line of data for each line of the content; the event ends with an empty line.

@@ -171,7 +171,11 @@ export const texts = {
     longest: "over 10\u00A0s",
     /** A line by its labels: ids and codes stay as they are. */
     lineName: (name: string) => (name === "none" ? "before the interaction was known" : name),
+    lastUse: "Last use",
+    unused: "not in thirty days",
+    refusalsOf: (client: string) => `The newest refusals of ${client}`,
     plots: {
+      outcomes: { title: "Ends of requests", unit: "ends, by outcome", note: "" },
       requests: { title: "Requests", unit: "requests, by interaction", note: "" },
       refusals: {
         title: "Refusals",

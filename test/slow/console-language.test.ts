@@ -156,7 +156,15 @@ const pages: Readonly<Record<string, () => Shown>> = {
       ...forms,
       denials: Array.from({ length: 501 }, () => ({ name: '["token"]', until: at })),
     }),
-  client: () => ClientPage({ view, client, ends: new Map(), mayReadEvents: true, ...forms }),
+  client: () =>
+    ClientPage({
+      view,
+      client,
+      ends: new Map(),
+      mayReadEvents: true,
+      traffic: { range: "day", timeline: traffic.timeline, lastUse: at },
+      ...forms,
+    }),
   "change of a client": () => ClientChangePage({ view, client, formToken: "1", problem: undefined }),
   denied: () => DeniedPage({ denial: {}, says: "1", formToken: "1", once: "1", back: "11" }),
   lifted: () => LiftedPage({ back: "" }),

@@ -5,6 +5,7 @@ import { deniedClient, denialInWords, denialNamed, denialsShownMax, isOfToken } 
 import { areCut } from "#console/registry-view";
 import type { NowReport } from "#console/now";
 import type { Range } from "#console/traffic/timeline";
+import { plotsFor } from "#console/traffic/plots";
 import type { TrafficReport } from "#console/traffic/report";
 import { texts } from "#console/texts";
 import { agoText, momentText, numberText, untilText } from "#console/words";
@@ -135,8 +136,8 @@ export function NowPage({ report, traffic, range, links }: NowPageProps) {
       <h1>{now.title}</h1>
       <div data-live={`/console/now/live?range=${range}`}>
         <NowState report={report} links={links} />
-        <RangePicker range={range} />
-        <Plots report={traffic} maySeeClients={links.registry} />
+        <RangePicker page="/console" range={range} />
+        <Plots report={traffic} plots={plotsFor(links.registry)} />
         <NowParts report={report} links={links} />
       </div>
     </>

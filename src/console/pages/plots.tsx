@@ -1,12 +1,5 @@
 import type { Child } from "hono/jsx";
-import {
-  type Drawing,
-  drawingOf,
-  type Line,
-  type Plot,
-  type PlotName,
-  plotsFor,
-} from "#console/traffic/plots";
+import { type Drawing, drawingOf, type Line, type Plot, type PlotName } from "#console/traffic/plots";
 import { texts } from "#console/texts";
 import { type Range, rangeNames, type Timeline } from "#console/traffic/timeline";
 import type { TrafficReport } from "#console/traffic/report";
@@ -19,12 +12,11 @@ const { traffic } = texts;
 
 interface PlotsProps {
   readonly report: TrafficReport;
-  /** The plots that name clients are for readers of the registry. */
-  readonly maySeeClients: boolean;
+  readonly plots: readonly (readonly [PlotName, Plot])[];
 }
 
-/** The numbers of requests over time. The stream sends it again. */
-export function Plots({ report: { at, timeline, quotas }, maySeeClients }: PlotsProps) {
+/** The numbers of requests over time. */
+export function Plots({ report: { at, timeline, quotas }, plots }: PlotsProps) {
   return (
     <section id="traffic" aria-labelledby="traffic-title">
       <h2 id="traffic-title">{traffic.title}</h2>
@@ -34,7 +26,7 @@ export function Plots({ report: { at, timeline, quotas }, maySeeClients }: Plots
         <>
           <p class="note">{traffic.note(momentText(at), timeline.binSeconds)}</p>
           <div class="plots">
-            {plotsFor(maySeeClients).map(([name, plot]) => (
+            {plots.map(([name, plot]) => (
               <PlotFigure
                 name={name}
                 plot={plot}
@@ -49,14 +41,20 @@ export function Plots({ report: { at, timeline, quotas }, maySeeClients }: Plots
   );
 }
 
+interface RangePickerProps {
+  /** The address of the page. */
+  readonly page: string;
+  readonly range: Range;
+}
+
 /** The links to the ranges. They work without script. */
-export function RangePicker({ range }: { readonly range: Range }) {
+export function RangePicker({ page, range }: RangePickerProps) {
   return (
     <nav class="ranges" aria-label={traffic.range}>
       <ul>
         {rangeNames.map((name) => (
           <li>
-            <a href={`/console?range=${name}`} aria-current={name === range ? "true" : undefined}>
+            <a href={`${page}?range=${name}`} aria-current={name === range ? "true" : undefined}>
               {traffic.ranges[name]}
             </a>
           </li>

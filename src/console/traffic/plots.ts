@@ -2,18 +2,18 @@ import { isInstrument, otherLabel, type Series, type Traffic } from "#audit/traf
 import type { RequestQuota } from "#limits/request-quota";
 import type { Timeline } from "./timeline.ts";
 
-/** A plot of an instrument over time. An instrument that this version does not count has no plot. */
+/** A plot of an instrument over time. The page has no plot of an instrument that this version does not count. */
 interface PlotBase {
   readonly instrument: string;
-  /** True: it names clients, so only a reader of the registry sees it. */
+  /** True: the plot names clients, so only a reader of the registry sees the plot. */
   readonly isOfClients?: boolean;
 }
 
-/** Counts of each value of some labels, one on top of the other. */
+/** Counts by the values of some labels, stacked. */
 interface StackPlot extends PlotBase {
   readonly draws: "stack";
   readonly labels: readonly number[];
-  /** Series with this label are left out. */
+  /** The plot leaves out series with this label. */
   readonly without?: string;
   /** True: a bar leads to its refusals. */
   readonly leadsToRefusals?: boolean;
@@ -44,7 +44,16 @@ const plots = {
   clients: { draws: "stack", instrument: "phylax_client_outcomes", labels: [0], isOfClients: true },
   quotas: { draws: "quotas", instrument: "phylax_client_outcomes", isOfClients: true },
 } as const satisfies Readonly<Record<string, Plot>>;
-export type PlotName = keyof typeof plots;
+
+/** The plots of a client, of its own series alone. */
+const clientPlots = {
+  outcomes: { draws: "stack", instrument: "phylax_client_outcomes", labels: [2] },
+  quotas: plots.quotas,
+} as const satisfies Readonly<Record<string, Plot>>;
+
+export const plotsOfClient = Object.entries<Plot>(clientPlots) as readonly (readonly [PlotName, Plot])[]; // its keys
+
+export type PlotName = keyof typeof plots | keyof typeof clientPlots;
 
 /** The plots of the instruments that this version counts. */
 export const plotsFor = (maySeeClients: boolean): readonly (readonly [PlotName, Plot])[] =>
@@ -52,18 +61,18 @@ export const plotsFor = (maySeeClients: boolean): readonly (readonly [PlotName, 
     .filter(([, plot]) => isInstrument(plot.instrument) && (maySeeClients || plot.isOfClients !== true))
     .map(([name, plot]) => [name as PlotName, plot]); // a key of the table
 
-/** Values over time, one a bin; undefined: there is none. */
+/** Values over time, a value for each bin; undefined: no value. */
 export interface Line {
   /** A label, or a part of the plot: `p50`. */
   readonly name: string;
   readonly values: readonly (number | undefined)[];
-  /** Of the whole range: a count, a percentile, or the highest share. */
+  /** The number of the whole range: a count, a percentile, or the highest share. */
   readonly whole: number;
 }
 
 export interface Drawing {
   readonly lines: readonly Line[];
-  /** Of a stack: all counts, also of the lines that are in `other`. */
+  /** A stack adds all counts up, also the counts of the line `other`. */
   readonly whole: number;
 }
 
@@ -90,6 +99,10 @@ function labelsIn(series: Series, instrument: string): readonly string[] | undef
   const [name, ...labels] = series.split(" ");
   return name === instrument ? labels : undefined;
 }
+
+/** True for a number of the client's own. */
+export const isOfClient = (series: Series, client: string): boolean =>
+  labelsIn(series, clientPlots.outcomes.instrument)?.[0] === client;
 
 /** The numbers of an instrument's series, added up by what `nameOf` makes of their labels. */
 function sumsOf(
@@ -139,7 +152,7 @@ function stackOf({ instrument, labels, without }: StackPlot, { bins }: Timeline)
   };
 }
 
-/** A percentile is the limit of its bucket, in milliseconds: the true one is at most this. */
+/** A percentile is the limit of its bucket in milliseconds, so the true percentile is smaller or equal. */
 function waitsOf({ instrument, wait }: WaitPlot, { bins }: Timeline): Drawing {
   const buckets = bins.map(({ counts }) =>
     sumsOf(counts, instrument, ([of, part]) => (of === wait && part !== "sum" ? part : undefined)),
@@ -165,8 +178,8 @@ function percentile(buckets: ReadonlyMap<string, number>, share: number): number
 }
 
 /**
- * The requests on record against the request quotas of a client's grants for a purpose, in percent. A window longer
- * than a bin adds its bins up; of a shorter window the mean of the bin counts.
+ * Compares the requests on record with the request quotas of a client's grants for a purpose, in percent. A window longer
+ * than a bin adds its bins up; a shorter window counts by the mean of the bin.
  */
 function quotaUse(
   { instrument }: QuotaPlot,

@@ -1,9 +1,12 @@
 import * as fc from "fast-check";
 import { test } from "vitest";
+import type { TrafficSpan } from "#audit/traffic/span";
 import { htmlText } from "#console/answers";
 import { Plots, RangePicker } from "#console/pages/plots";
-import { drawingOf, type Plot, plotsFor } from "#console/traffic/plots";
+import { drawingOf, type Plot, plotsFor, plotsOfClient } from "#console/traffic/plots";
+import { lookAtClient } from "#console/traffic/report";
 import { plotRange, rangeNames, spanUntil, timelineOf } from "#console/traffic/timeline";
+import type { ConsolePorts } from "#console/ports";
 import { instant } from "#kernel/clock";
 
 const at = instant(Date.parse("2026-12-03T06:41:20Z"));
@@ -112,7 +115,7 @@ const timeline = hourOf([
   ["phylax_of_another_version Okafor", 9],
 ]);
 const shown = (maySeeClients: boolean, changes: object = {}) =>
-  htmlText(Plots({ report: { at, timeline, quotas: [], ...changes }, maySeeClients }));
+  htmlText(Plots({ report: { at, timeline, quotas: [], ...changes }, plots: plotsFor(maySeeClients) }));
 
 test("each number stands beside its plot, and a table has each value for screen readers and the keyboard", ({
   expect,
@@ -135,14 +138,47 @@ test("clients show to readers of the registry alone, and an instrument that is n
   expect(shown(false)).not.toContain("clinic");
   const known = plotsFor(true).map(([name]) => name);
   expect(known).toEqual(expect.arrayContaining(["requests", "refusals", "clients", "quotas"]));
-  expect(htmlText(Plots({ report: { at, timeline, quotas: undefined }, maySeeClients: true }))).toContain(
+  expect(htmlText(Plots({ report: { at, timeline, quotas: undefined }, plots: plotsFor(true) }))).toContain(
     "None in this range.",
   );
 });
 
 test("a book that does not answer is named, and the picker says which range is chosen", ({ expect }) => {
   expect(shown(true, { timeline: undefined })).toContain("Traffic: does not answer");
-  const picker = htmlText(RangePicker({ range: "week" }));
+  const picker = htmlText(RangePicker({ page: "/console", range: "week" }));
   expect(picker.match(/href="\/console\?range=\w+"/gu)).toHaveLength(4);
   expect(picker).toContain('<a href="/console?range=week" aria-current="true">');
+});
+
+test("a client's page counts its own series, and its last use is the minute of its last end", async ({
+  expect,
+}) => {
+  const asked: TrafficSpan[] = [];
+  const of = (client: string, n: number) => [`phylax_client_outcomes ${client} TREAT refused`, n] as const;
+  const ports = (month: number) => ({
+    admin: { clock: () => at } as ConsolePorts["admin"],
+    traffic: async (span: TrafficSpan) => {
+      asked.push(span);
+      if (span.by === "hour") return [{ at: month, counts: new Map([of("a", 3)]) }];
+      return [
+        { at: span.from, counts: new Map([of("a", 1), of("a.b", 9), of("b", 5)]) },
+        { at: span.from + 7, counts: new Map([of("a", 2)]) },
+        { at: span.from + 8, counts: new Map([of("b", 2)]) },
+      ];
+    },
+  });
+  const month = spanUntil(at, "month").from + 6;
+  const { timeline: own, lastUse } = await lookAtClient(ports(month), "a", "hour");
+  const plot = plotsOfClient[0]?.[1];
+  if (plot === undefined || own === undefined) throw new Error("no plot");
+  expect(drawingOf(plot, own, []).lines.map(({ name, whole }) => [name, whole])).toEqual([["refused", 3]]);
+  expect(lastUse).toBe((month * 60 + 7) * 60_000);
+  expect(asked.at(-1)).toEqual({ by: "minute", step: 1, from: month * 60, to: month * 60 + 359 });
+  expect((await lookAtClient(ports(month), "c", "hour")).lastUse, "no use").toBe(null);
+  const down = { ...ports(month), traffic: () => Promise.reject(new Error("down")) };
+  expect(await lookAtClient(down, "a", "hour")).toEqual({
+    range: "hour",
+    timeline: undefined,
+    lastUse: undefined,
+  });
 });
