@@ -48,8 +48,10 @@ export function waitText(milliseconds: number): string {
 }
 
 /** A share of a hundred, with a decimal below ten. */
-export const percentText = (share: number): string =>
-  `${share > 0 && share < 10 ? share.toFixed(1) : Math.round(share)}\u00A0%`;
+export function percentText(share: number): string {
+  if (share > 0 && share < 0.1) return "<\u00A00.1\u00A0%";
+  return `${share > 0 && share < 10 ? share.toFixed(1) : Math.round(share)}\u00A0%`;
+}
 
 /** A number with thin separators: 12 345. */
 export const numberText = (value: number): string =>

@@ -13,8 +13,8 @@ interface PlotBase {
 interface StackPlot extends PlotBase {
   readonly draws: "stack";
   readonly labels: readonly number[];
-  /** The plot leaves out series with this label. */
-  readonly without?: string;
+  /** The plot leaves out series with one of these labels. */
+  readonly without?: readonly string[];
   /** True: a bar leads to its refusals. */
   readonly leadsToRefusals?: boolean;
 }
@@ -32,6 +32,9 @@ interface QuotaPlot extends PlotBase {
 
 export type Plot = StackPlot | WaitPlot | QuotaPlot;
 
+/** Results of an origin's calls that show no fault of the origin. */
+const wellAnswered = ["answered", "written", "absent"];
+
 /** All plots, in the order of the page. */
 const plots = {
   requests: { draws: "stack", instrument: "phylax_requests", labels: [0] },
@@ -40,7 +43,7 @@ const plots = {
   origin: { draws: "waits", instrument: "phylax_wait_seconds", wait: "origin" },
   append: { draws: "waits", instrument: "phylax_wait_seconds", wait: "append" },
   lease: { draws: "waits", instrument: "phylax_wait_seconds", wait: "lease" },
-  origins: { draws: "stack", instrument: "phylax_origin_calls", labels: [0, 1], without: "answered" },
+  origins: { draws: "stack", instrument: "phylax_origin_calls", labels: [0, 1], without: wellAnswered },
   clients: { draws: "stack", instrument: "phylax_client_outcomes", labels: [0], isOfClients: true },
   quotas: { draws: "quotas", instrument: "phylax_client_outcomes", isOfClients: true },
 } as const satisfies Readonly<Record<string, Plot>>;
@@ -121,10 +124,10 @@ function sumsOf(
 
 const sum = (numbers: Iterable<number>): number => [...numbers].reduce((total, n) => total + n, 0);
 
-function stackOf({ instrument, labels, without }: StackPlot, { bins }: Timeline): Drawing {
+function stackOf({ instrument, labels, without = [] }: StackPlot, { bins }: Timeline): Drawing {
   const sums = bins.map(({ counts }) =>
     sumsOf(counts, instrument, (of) =>
-      without !== undefined && of.includes(without) ? undefined : labels.map((i) => of[i] ?? "").join(" "),
+      of.some((label) => without.includes(label)) ? undefined : labels.map((i) => of[i] ?? "").join(" "),
     ),
   );
   const totals = new Map<string, number>();

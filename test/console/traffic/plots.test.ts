@@ -71,6 +71,22 @@ test("no refusal is lost on the way to a plot, however many reasons there are", 
   );
 });
 
+test("failed calls of origins are by origin and result, and an answer is no failure", ({ expect }) => {
+  const calls: Plot = {
+    draws: "stack",
+    instrument: "phylax_origin_calls",
+    labels: [0, 1],
+    without: ["answered"],
+  };
+  const timeline = hourOf([
+    ["phylax_origin_calls main answered", 9],
+    ["phylax_origin_calls main timed_out", 2],
+    ["phylax_origin_calls lab circuit_open", 3],
+  ]);
+  const { lines, whole } = drawingOf(calls, timeline, undefined);
+  expect([whole, ...lines.map(({ name }) => name)]).toEqual([5, "lab circuit_open", "main timed_out"]);
+});
+
 test("a percentile is the limit of its bucket, a bin without a wait has none, and the sum is no bucket", ({
   expect,
 }) => {
