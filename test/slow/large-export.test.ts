@@ -117,24 +117,28 @@ test(
   `an export of ${rows} rows has every row once, and grows no worker by ${growthMiBMax} MiB`,
   { timeout: 1_800_000 },
   async ({ expect }) => {
-    await download(await kickOff(), () => undefined); // the isolate is warm, and V8's heap has its size
-    const url = await kickOff();
-    const idle = resident();
-    let most = idle;
-    const watch = setInterval(() => (most = Math.max(most, resident())), 100);
-    const before = cpuMilliseconds();
-    const from = Date.now();
-    const read = await download(url);
-    const [took, cpu] = [Date.now() - from, cpuMilliseconds() - before];
-    clearInterval(watch);
-    expect(read.isWhole).toBe(true);
-    expect([read.ids.length, new Set(read.ids).size]).toEqual([rows, rows]);
-    const searched = await searchAll();
-    const ratio = cpu / rows / (searched.cpu / searched.rows);
-    console.log(
-      `${rows} rows, ${(read.bytes / 1e6).toFixed(0)} MB in ${(took / 1000).toFixed(1)} s: ${(cpu / rows).toFixed(3)} ms of CPU a row, ${ratio.toFixed(2)} of a search's; grew ${(most - idle).toFixed(0)} MiB over ${idle.toFixed(0)}`,
-    );
-    expect(most - idle).toBeLessThan(growthMiBMax);
+    await download(await kickOff()); // the isolate is warm, and V8's heap has its size
+    await searchAll();
+    const growths: number[] = [];
+    for (let round = 0; round < 3; round += 1) {
+      const url = await kickOff();
+      const idle = resident();
+      let most = idle;
+      const watch = setInterval(() => (most = Math.max(most, resident())), 100);
+      const before = cpuMilliseconds();
+      const from = Date.now();
+      const read = await download(url);
+      const [took, cpu] = [Date.now() - from, cpuMilliseconds() - before];
+      clearInterval(watch);
+      expect([read.isWhole, read.ids.length, new Set(read.ids).size]).toEqual([true, rows, rows]);
+      const searched = await searchAll();
+      const ratio = cpu / rows / (searched.cpu / searched.rows);
+      growths.push(most - idle);
+      console.log(
+        `${rows} rows, ${(read.bytes / 1e6).toFixed(0)} MB in ${(took / 1000).toFixed(1)} s: ${(cpu / rows).toFixed(3)} ms of CPU a row, ${ratio.toFixed(2)} of a search's; grew ${(most - idle).toFixed(0)} MiB over ${idle.toFixed(0)}`,
+      );
+    }
+    expect(Math.max(...growths)).toBeLessThan(growthMiBMax);
   },
 );
 
