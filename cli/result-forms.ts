@@ -105,6 +105,15 @@ export const forms = {
     problems: "problems with the origins of the file, and what their probes found less, in words",
   }),
   proposed: object({ proposal: "id of the proposal", opens: "what it opens, in words" }),
+  alerts: object({
+    alerts: "each `alert` with its `state`, `since`, `severity`, `says`, `runbook`, `silenced`",
+    silences: "each with `id`, `alerts`, `from`, `until`, `reason`, `operator`",
+    waiting: "number of messages that wait for their receiver",
+    deadLetters: "messages that were given up",
+    key: "the public JWK of the messages' signatures",
+  }),
+  silenced: object({ silence: "id of the silence" }),
+  unsilenced: object({ ended: "id of the silence" }),
   operators: list({
     id: "id",
     status: "`active` or `suspended`",

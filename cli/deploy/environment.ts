@@ -49,6 +49,8 @@ export const environmentSchema = z.strictObject({
   accounting: z.record(z.string(), z.unknown()).optional(),
   /** The console's settings; absent: there is no console. See docs/console.md. */
   console: z.record(z.string(), z.unknown()).optional(),
+  /** The https URL that alerts are posted to; absent: none is posted. See docs/metrics.md. */
+  alertWebhook: z.url({ protocol: /^https$/u }).optional(),
   tokenVerificationKeys: z.strictObject({ keys: z.array(publicJwk) }).optional(),
   responseVerificationKeys: z.strictObject({ keys: z.array(publicJwk) }).optional(),
   approvals: z.enum(["one-person", "two-persons"]).default("two-persons"),

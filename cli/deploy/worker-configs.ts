@@ -181,6 +181,7 @@ function variablesOf(worker: DeployedWorker, deployment: Environment): Record<st
         IDENTITY_HOSTS: deployment.identityHosts.join(" "),
         APPROVALS: deployment.approvals,
         CONSOLE: text(deployment.console),
+        ALERT_WEBHOOK: deployment.alertWebhook ?? "",
       };
   }
 }

@@ -30,6 +30,7 @@ import {
   proposeVerb,
   showProposalVerb,
 } from "./proposals.ts";
+import { listAlertsVerb, silenceAlertsVerb, unsilenceAlertsVerb } from "./tasks/alerts.ts";
 import { endDataSetVerb } from "./tasks/data-sets.ts";
 import { listAuthoritiesVerb } from "./tasks/authorities.ts";
 import {
@@ -164,6 +165,9 @@ export const adminVerbs = (ports: AdminPorts): readonly Verb[] => [
   sendNoticeVerb(ports.cases),
   waiveNoticeVerb(ports.cases),
   endDataSetVerb(ports.dataSets),
+  listAlertsVerb(ports.alerts),
+  silenceAlertsVerb(ports.alerts, ports.clock),
+  unsilenceAlertsVerb(ports.alerts),
   listConsentsVerb(ports.consents),
   refileConsentsVerb(ports.consents),
 ];

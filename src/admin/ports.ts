@@ -1,4 +1,5 @@
 import type { GaugeReading } from "#audit/alerts/gauges";
+import type { Silence } from "#audit/alerts/silence";
 import type { Traffic } from "#audit/traffic/instruments";
 import type { AuthorityProblem } from "#identity/authority/authority-document";
 import type { CaseProblem } from "#registry/case-document";
@@ -134,6 +135,15 @@ export interface DataSets {
   end(dataSet: DataSet): Promise<boolean>;
 }
 
+/** The alerts, and the times in which they send no message. */
+export interface Alerts {
+  report(): Promise<object>;
+  /** The id of the silence. */
+  silence(silence: Omit<Silence, "id">): Promise<string>;
+  /** False: there is no silence of this id, or it is over. */
+  endSilence(id: string): Promise<boolean>;
+}
+
 /** `two-persons`: an act that opens access needs the approval of a second person. */
 export type Approvals = "one-person" | "two-persons";
 
@@ -196,6 +206,7 @@ export interface AdminPorts {
   readonly restores: LedgerRestore;
   /** The totals of the traffic book. Throws when it does not answer. */
   readonly traffic: () => Promise<Traffic>;
+  readonly alerts: Alerts;
   /** The gauges of the alerts' last look. Throws when it does not answer. */
   readonly gauges: () => Promise<readonly GaugeReading[]>;
   readonly requestKeys: RequestKeys;

@@ -154,6 +154,10 @@ export const operatorRefusals = {
   authority_malformed: unprocessable(
     "This is no request for a list of authorities. Correct what pointer and detail name.",
   ),
+  silence_malformed: unprocessable(
+    "This is no silence of alerts. Correct what pointer and detail name; a silence ends within seven days.",
+  ),
+  silence_not_open: unprocessable("There is no silence of this id. Check the id in the list of alerts."),
   case_malformed: unprocessable("This is no request about cases. Correct what pointer and detail name."),
   case_not_open: unprocessable("There is no open case of this id. Check the id in the list of cases."),
   case_informed: unprocessable(

@@ -133,6 +133,8 @@ const changing: Readonly<Record<string, "may open access" | "opens nothing" | "i
     "accept-case": "opens nothing",
     "deny-case": "opens nothing",
     "end-data-set": "opens nothing",
+    "silence-alerts": "opens nothing",
+    "unsilence-alerts": "opens nothing",
     "state-case": "opens nothing",
     "unstate-case": "opens nothing",
     "find-notices": "opens nothing",

@@ -251,3 +251,31 @@ test("with --state the denials of this folder's ledger are made again, and the c
     rmSync(folder, { recursive: true });
   }
 });
+
+test("phylax alert silences an alert with a reason on record, lists it, and ends it", async () => {
+  const until = new Date(Date.now() + 3_600_000).toISOString();
+  const silenced = await command(
+    "alert",
+    "silence",
+    "ledger_behind",
+    "origin_late",
+    "--until",
+    until,
+    "--reason",
+    "R2 is moved",
+    ...state(),
+  );
+  expect(silenced.code, silenced.error).toBe(0);
+  const id = /[0-9a-f]{32}/u.exec(silenced.out + silenced.error)?.[0] ?? "";
+  const listed = await command("alert", "list", "--json", ...state());
+  expect(listed.code, listed.error).toBe(0);
+  const { alerts, silences, key } = JSON.parse(listed.out);
+  expect(silences).toMatchObject([{ id, alerts: ["ledger_behind", "origin_late"], reason: "R2 is moved" }]);
+  expect(alerts).toContainEqual(expect.objectContaining({ alert: "ledger_behind", silenced: true }));
+  expect(key).toMatchObject({ kty: "OKP", crv: "Ed25519" });
+  const ended = await command("alert", "unsilence", id, "--reason", "it is done", ...state());
+  expect(ended.code, ended.error).toBe(0);
+  expect((await command("alert", "list", ...state())).out).not.toContain(id);
+  const records = JSON.stringify(await phylax.records());
+  for (const reason of ["R2 is moved", "it is done"]) expect(records).toContain(reason);
+});

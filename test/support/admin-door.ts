@@ -22,6 +22,11 @@ export const nobodySignsIn = {
   halfYear: async () => undefined,
   traffic: async () => new Map<string, number>(),
   gauges: async () => [],
+  alerts: {
+    report: async () => ({ alerts: [], silences: [], waiting: 0, deadLetters: [], key: {} }),
+    silence: async () => "0123456789abcdef0123456789abcdef",
+    endSilence: async () => false,
+  },
   onFault: () => {},
   denials: () => Promise.resolve(new Set<string>()),
   signIns: { verify: () => Promise.resolve(err({ reason: "issuer_unknown" })) },

@@ -55,6 +55,7 @@ function open(env: OpsEnv): Hono {
     described,
   } = opsConfig(env);
   const clock = () => instant(Date.now());
+  const alertBook = partInTime("desk", alertBookOf(env, placement));
   const ask = askServer(identityHosts);
   const logOf = logStubs(env.LEDGER_SHARD, placement);
   const ledger = ledgerSink(logOf, placement.layout, clock);
@@ -126,8 +127,13 @@ function open(env: OpsEnv): Hono {
     },
     dataSets: { end: (dataSet) => desks.dataSets.end(dataSet) },
     accountings: { hold: (document) => desks.holds.hold(document) },
+    alerts: {
+      report: () => alertBook.report(),
+      silence: (silence) => alertBook.silence(silence),
+      endSilence: (id) => alertBook.endSilence(id),
+    },
     traffic: () => inTime("desk", async () => await env.LEDGER_HEALTH.traffic()),
-    gauges: () => inTime("desk", async () => await alertBookOf(env, placement).readings()),
+    gauges: async () => await alertBook.readings(),
     restores: { restore: (log) => desks.recovery.restore(log) },
     ledger,
     configured: configurationRecord(described, ledger, { clock, newId }),

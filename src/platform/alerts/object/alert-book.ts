@@ -246,7 +246,7 @@ export class AlertBook extends DurableObject<AlertBookEnv> {
     );
   }
 
-  /** Of a day: an operator has seen older letters. */
+  /** Counts the letters of a day: an operator has seen older letters. */
   #letterCount(): GaugeReading {
     const [{ value } = { value: 0 }] = this.#ask<{ value: number }>`
       SELECT count(*) AS value FROM letters WHERE at > ${now() - dayMilliseconds}`;
