@@ -55,7 +55,8 @@ function open(env: OpsEnv): Hono {
     described,
   } = opsConfig(env);
   const clock = () => instant(Date.now());
-  const alertBook = partInTime("desk", alertBookOf(env, placement));
+  // workerd binds the stub of an object to the request that made it
+  const book = () => partInTime("desk", alertBookOf(env, placement));
   const ask = askServer(identityHosts);
   const logOf = logStubs(env.LEDGER_SHARD, placement);
   const ledger = ledgerSink(logOf, placement.layout, clock);
@@ -128,12 +129,12 @@ function open(env: OpsEnv): Hono {
     dataSets: { end: (dataSet) => desks.dataSets.end(dataSet) },
     accountings: { hold: (document) => desks.holds.hold(document) },
     alerts: {
-      report: () => alertBook.report(),
-      silence: (silence) => alertBook.silence(silence),
-      endSilence: (id) => alertBook.endSilence(id),
+      report: () => book().report(),
+      silence: (silence) => book().silence(silence),
+      endSilence: (id) => book().endSilence(id),
     },
     traffic: () => inTime("desk", async () => await env.LEDGER_HEALTH.traffic()),
-    gauges: async () => await alertBook.readings(),
+    gauges: async () => await book().readings(),
     restores: { restore: (log) => desks.recovery.restore(log) },
     ledger,
     configured: configurationRecord(described, ledger, { clock, newId }),
