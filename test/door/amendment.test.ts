@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { eventsOf } from "../support/auditor.ts";
-import { entryOf, fhirSending, to } from "../support/fhir-parts.ts";
+import { entryOf, fhirSending, restricted, to } from "../support/fhir-parts.ts";
 import {
   askAs,
   issuerEntry,
@@ -66,6 +66,8 @@ const world = [
   { ...smoking, id: "belas", subject: to("Patient/bela") },
   { resourceType: "Patient" as const, id: "cora" },
   { ...smoking, id: "coras", subject: to("Patient/cora") },
+  { resourceType: "Patient" as const, id: "dora", meta: restricted },
+  { ...smoking, id: "doras", subject: to("Patient/dora"), meta: restricted },
   { ...smoking, id: "coras-old", subject: to("Patient/cora-old") },
   {
     resourceType: "Bundle" as const,
@@ -1168,6 +1170,66 @@ test("what names another patient's row follows no row of that patient", async ({
   const stated = (id: string) => lines.find((line) => line.includes(`"id":"${id}"`))?.includes("urn:phylax:");
   expect([lines.length, stated("other"), stated("belas")], "no line but rows").toEqual([2, true, false]);
 });
+
+test("a hidden row and a hidden patient with a statement are as without: in answers, questions and public leaves", async ({
+  expect,
+}) => {
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+  const { id: further } = await denied({ payload: [{ contentReference: to("Observation/absent") }] });
+  expect(await run("state", further), "the server has a statement").toMatchObject({ code: 0 });
+  const named = { for: to("Patient/dora"), requester: to("Patient/dora"), focus: to("Observation/doras") };
+  const place = placeOf(await write("clinic", task("Communication/paper", named)));
+  const id = (await listed()).find(({ resource }) => resource === place)?.id ?? "no case";
+  const letter = ["--template", filled("denial.txt"), "--letter", join(files, "dora.txt")];
+  expect(await run("deny", id, "--ground", "not-created-here", ...letter)).toMatchObject({ code: 0 });
+  const paths = [
+    "Observation/doras",
+    "Observation/doras/_history",
+    "Observation/doras/_history/1",
+    "Observation?_id=doras,belas",
+    "Observation?patient=dora",
+    "Observation?patient=dora,bela",
+    "Observation?code=72166-2&_count=2",
+    "Patient/dora",
+    "Patient/dora/$everything",
+    "Patient?_id=dora&_revinclude=Observation:patient",
+  ];
+  const leafSizes = async () => {
+    const ofLogs = Map.groupBy(await phylax.leaves(), ({ log }) => log);
+    return [...ofLogs].map(([log, leaves]) => [log, leaves.map(({ length }) => length)] as const);
+  };
+  const seen = async () => {
+    vi.setSystemTime(Date.now() + 15_000); // what was filed counts everywhere, and no copy is left
+    const old = new Map(await leafSizes());
+    const all = [];
+    for (const who of ["partner", "app"] as const)
+      for (const path of paths) {
+        const from = phylax.forwarded.length;
+        const { status, text, headers } = await ask(who, path);
+        const said = text.replaceAll(
+          /"(?:id|timestamp)":"[0-9a-fT:.Z-]+"|Request [0-9a-f]+|_page=[^"]+/gu,
+          "",
+        );
+        const names = Object.keys(headers).toSorted();
+        all.push({ who, path, status, said, names, asked: phylax.forwarded.slice(from) });
+      }
+    const leaves = await leafSizes();
+    return JSON.stringify({
+      all,
+      leaves: leaves.flatMap(([log, sizes]) => sizes.slice(old.get(log)?.length)).toSorted((a, b) => a - b),
+    });
+  };
+  const seenTwice = async () => [await seen(), await seen()]; // a log may begin a key epoch in one of the two
+  await seen();
+  const before = await seenTwice();
+  expect(await run("state", id)).toMatchObject({ code: 0 });
+  const [onFile] = await phylax.consentsOf(["dora"]);
+  expect(onFile?.consents, "the statement is in force").toHaveLength(1);
+  const after = await seenTwice();
+  expect(after.filter((each) => before.includes(each)).length, `${after[0]} ${before[0]}`).toBeGreaterThan(0);
+  for (const path of ["Observation/doras", "Patient/dora"])
+    expect((await ask("partner", path)).status).toBe(404);
+}, 60_000);
 
 test("each refusal about an amendment is on record with its reason", async ({ expect }) => {
   for (const [more, reason] of [
