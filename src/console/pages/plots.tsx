@@ -83,13 +83,13 @@ interface Scale {
 const linear = (value: number, top: number): number => value / top;
 const roundGrid = (highest: number): readonly number[] => {
   const magnitude = 10 ** Math.floor(Math.log10(Math.max(1, highest)));
-  const top = [1, 2, 5, 10].map((n) => n * magnitude).find((n) => n >= highest) ?? 1;
+  const top = [1, 1.5, 2, 3, 5, 10].map((n) => n * magnitude).find((n) => n >= highest) ?? 1;
   return Number.isInteger(top / 2) ? [0, top / 2, top] : [0, top];
 };
 
 const scales: Readonly<Record<Plot["draws"], Scale>> = {
   stack: { text: numberText, grid: roundGrid, height: linear },
-  quotas: { text: percentText, grid: (highest) => roundGrid(Math.max(100, highest)), height: linear },
+  quotas: { text: percentText, grid: (highest) => roundGrid(Math.max(10, highest)), height: linear },
   // A wait may be a thousand times another: each line of the grid is ten times the line below.
   waits: {
     text: waitText,
@@ -170,7 +170,7 @@ function Picture({ plot, timeline, drawing: { lines } }: FigureProps) {
                 y2={topPixels + plotPixels + 5}
               />
               <text
-                class={i < bins.length / 20 ? "first" : i > (bins.length * 19) / 20 ? "last" : undefined}
+                class={i > (bins.length * 19) / 20 ? "last" : undefined}
                 x={`${(100 * i) / bins.length}%`}
                 y={topPixels + plotPixels + 18}
               >
