@@ -171,6 +171,7 @@ function variablesOf(worker: DeployedWorker, deployment: Environment): Record<st
         MTLS_URL: deployment.mtlsUrl ?? "",
         LEDGER_SPREAD: String(deployment.spread),
         ACCOUNTING: text(deployment.accounting),
+        TRACES: tracesOf(deployment.traces),
         TOKEN_VERIFICATION_KEYS: text(deployment.tokenVerificationKeys),
         RESPONSE_VERIFICATION_KEYS: text(deployment.responseVerificationKeys),
       };
@@ -185,6 +186,9 @@ function variablesOf(worker: DeployedWorker, deployment: Environment): Record<st
       };
   }
 }
+
+const tracesOf = (traces: Environment["traces"]): string =>
+  traces === undefined ? "" : [traces.collector, traces.share, traces.secret ?? []].flat().join(" ");
 
 /** The file of a worker's configuration in the folder of an environment. */
 export const configFile = (folder: string, worker: DeployedWorker): string => join(folder, `${worker}.json`);

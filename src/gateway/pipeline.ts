@@ -31,19 +31,22 @@ export async function pass(
   ports: GatewayPorts,
 ): Promise<ReleasedAnswer> {
   const recorder = new Recorder(request, ports);
+  let answer: ReleasedAnswer | undefined;
   try {
-    if (!admitted.ok) return await release(refused(admitted.error), recorder, ports);
+    if (!admitted.ok) return (answer = await release(refused(admitted.error), recorder, ports));
     const asked = await enter(admitted.value, recorder, ports).catch((fault: unknown) =>
       err(brokenBody(fault)),
     );
-    if (!asked.ok) return await release(refused(asked.error), recorder, ports);
+    if (!asked.ok) return (answer = await release(refused(asked.error), recorder, ports));
     const [question, caller, gate] = asked.value;
-    return await perform(question, caller, gate, recorder, ports);
+    return (answer = await perform(question, caller, gate, recorder, ports));
   } catch (fault) {
-    return await releaseFault(fault, recorder, ports);
+    return (answer = await releaseFault(fault, recorder, ports));
   } finally {
-    recorder.facts.origin?.held.end();
-    recorder.facts.leaveThread?.();
+    const { origin, leaveThread, principal, interaction } = recorder.facts;
+    origin?.held.end();
+    leaveThread?.();
+    request.trace?.end(principal, interaction, answer?.outcome);
   }
 }
 
@@ -95,25 +98,32 @@ async function enter(
   ports: GatewayPorts,
 ): Promise<Result<readonly [Question, Caller, ReleaseGate], GatewayRefusal>> {
   const { call } = door;
+  const { trace } = recorder.request;
   recorder.learn({ call });
+  trace?.stage("authenticate");
   const caller = await prove(call, door.proveSigned, ports, (facts) => recorder.learn(facts));
   if (!caller.ok) return caller;
   const { who } = caller.value;
   door.trust(caller.value);
+  trace?.continueFrom(call);
   ports.ledgerQueue.admitClient(who.client.id);
 
+  trace?.stage("lease");
   // The registry's answer comes side by side with the guard's: both may be on another continent.
   const ahead = ports.readAhead(call.origin, who.grant.policyDigest);
   const gate = await openReleaseGate(caller.value, ports);
   if (!gate.ok) return gate;
   if (ahead !== undefined) await ahead;
   recorder.learn({ gate: gate.value });
+  trace?.stage("thread");
   recorder.learn({ leaveThread: await ports.thread.enter(who.client.id) });
 
+  trace?.stage("review");
   const review = await openReview(who, recorder.request, ports);
   if (!review.ok) return review;
   if (review.value !== undefined) recorder.learn({ review: review.value });
 
+  trace?.stage("interpret");
   const question = await door.interpret(who);
   return question.ok ? ok([question.value, caller.value, gate.value]) : question;
 }

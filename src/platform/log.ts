@@ -72,6 +72,8 @@ export type LogEvent =
   | { readonly event: "ledger_log_refuses"; readonly log: string }
   /** This worker chose the log of a key by other regions or another number of shards than the ledger. */
   | { readonly event: "ledger_layout_differs"; readonly log: string }
+  /** The collector took no trace, or too many were under way: the number lost since the last line, at most once a minute. */
+  | { readonly event: "traces_lost"; readonly traces: number }
   | { readonly event: "accounting_drain_failed"; readonly log: string }
   | {
       readonly event: "accounting_intake_failed";

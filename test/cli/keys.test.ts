@@ -20,6 +20,7 @@ const variables = {
   gateway: {
     PUBLIC_URL: "https://fhir.example.org",
     MTLS_URL: "",
+    TRACES: "",
     LEDGER_SHARDS: "4",
     LEDGER_SPREAD: "2",
     ORIGIN_HOSTS: "",

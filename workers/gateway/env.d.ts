@@ -17,6 +17,7 @@ interface __BaseEnv_GatewayEnv {
 	TOKEN_VERIFICATION_KEYS: "";
 	RESPONSE_VERIFICATION_KEYS: "";
 	ACCOUNTING: "";
+	TRACES: "";
 	MTLS_URL: "";
 	TOKEN_SIGNING_KEY: string;
 	RESPONSE_SIGNING_KEY: string;
@@ -47,7 +48,7 @@ type StringifyValues<EnvType extends Record<string, unknown>> = {
 	[Binding in keyof EnvType]: EnvType[Binding] extends string ? EnvType[Binding] : string;
 };
 declare namespace NodeJS {
-	interface ProcessEnv extends StringifyValues<Pick<Cloudflare.Env, "PUBLIC_URL" | "LEDGER_SHARDS" | "LEDGER_REGIONS" | "LEDGER_JURISDICTION" | "LEDGER_SPREAD" | "ORIGIN_HOSTS" | "IDENTITY_HOSTS" | "SECRET_HOSTS" | "TOKEN_VERIFICATION_KEYS" | "RESPONSE_VERIFICATION_KEYS" | "ACCOUNTING" | "MTLS_URL" | "TOKEN_SIGNING_KEY" | "RESPONSE_SIGNING_KEY" | "PAGING_KEY" | "DPOP_NONCE_KEY">> {}
+	interface ProcessEnv extends StringifyValues<Pick<Cloudflare.Env, "PUBLIC_URL" | "LEDGER_SHARDS" | "LEDGER_REGIONS" | "LEDGER_JURISDICTION" | "LEDGER_SPREAD" | "ORIGIN_HOSTS" | "IDENTITY_HOSTS" | "SECRET_HOSTS" | "TOKEN_VERIFICATION_KEYS" | "RESPONSE_VERIFICATION_KEYS" | "ACCOUNTING" | "TRACES" | "MTLS_URL" | "TOKEN_SIGNING_KEY" | "RESPONSE_SIGNING_KEY" | "PAGING_KEY" | "DPOP_NONCE_KEY">> {}
 }
 declare module "*.txt" {
 	const value: string;

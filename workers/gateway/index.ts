@@ -2,6 +2,7 @@ import "./bundle-order.ts";
 import type { LinesRequest } from "#audit/accounting/disclosures";
 import type { AccountingToWrite } from "#audit/accounting/written";
 import { gatewayApp } from "#gateway/http/app";
+import { Trace } from "#gateway/trace/trace";
 import { logsFor } from "#ledger/shard-choice";
 import { gatewayConfig } from "#platform/config/gateway-config";
 import { isolateCodes } from "#platform/codes/isolate/isolate-codes";
@@ -18,6 +19,7 @@ import { originKeys } from "#platform/origins/origin-keys";
 import { keptForASecond, logStates } from "#platform/config/log-states";
 import { readiness } from "#platform/config/readiness";
 import { originStates } from "#platform/origins/origin-states";
+import { traceSender } from "#platform/traces/trace-sender";
 import { inTime, originMilliseconds, partInTime, withinBudget } from "#platform/deadlines";
 import { tokenApp } from "#token/app";
 import { openCore } from "./core.ts";
@@ -50,6 +52,10 @@ function open(env: GatewayEnv): (request: Request) => Promise<Response> {
     wait: place.wait,
   });
   const configured = configurationRecord(config.described, ports.ledger, ports);
+  const { keepAlive, newId } = ports;
+  const traces =
+    config.traces &&
+    traceSender(config.traces, { secrets: credentials.secrets, clock, chance: Math.random, keepAlive });
   const issuing = {
     ...ports,
     configured,
@@ -69,6 +75,10 @@ function open(env: GatewayEnv): (request: Request) => Promise<Response> {
       linesOf: (request: LinesRequest) => disclosures.linesOf(request),
       write: (accounting: AccountingToWrite) => disclosures.write(accounting),
     },
+    beginTrace:
+      traces &&
+      ((request: string) =>
+        traces.isInSample() ? new Trace(request, { newId, clock, onEnd: traces.send }) : undefined),
     exports: (request: Request) => inTime("jobs", () => env.EXPORT_DOOR.fetch(request)),
     answers: answerSigner({ key: config.responseSigningKey, others: config.responseVerificationKeys, clock }),
     originKeys: async (name: string) => {

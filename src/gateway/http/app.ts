@@ -145,7 +145,8 @@ function fhirAnswerer(ports: GatewayAppPorts): (call: Arrived) => Promise<Respon
     try {
       ledgerQueue.admit();
       const turn = turns.of(id, at);
-      const arrival = { id, turn, at, method, url, headers, body, tlsClientAuth, continent, page };
+      const trace = ports.beginTrace?.(id);
+      const arrival = { id, turn, at, method, url, headers, body, tlsClientAuth, continent, page, trace };
       const answer = serve(arrival, configured === undefined ? usual : configuring(configured));
       // Without this the runtime ends the work when the sender leaves, and there is no record of the request.
       if (body !== null) keepAlive(settled(answer));

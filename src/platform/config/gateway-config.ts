@@ -1,11 +1,13 @@
 import { Secret } from "#kernel/secret";
 import { ConfigError } from "./config-error.ts";
 import { coreConfig, coreVariables, keySet, type CoreVariables } from "./core-config.ts";
+import { traceCollector } from "./trace-setting.ts";
 import { describeConfiguration, type VariableForms } from "#platform/describe-configuration";
 
 const variableForms = {
   ...coreVariables,
   ACCOUNTING: "plain",
+  TRACES: "plain",
   TOKEN_SIGNING_KEY: "private key",
   RESPONSE_SIGNING_KEY: "private key",
   RESPONSE_VERIFICATION_KEYS: "public keys",
@@ -13,7 +15,9 @@ const variableForms = {
 
 /** The variables that are read here: `ACCOUNTING` is read in accounting-config. */
 type GatewayVariables = CoreVariables &
-  Readonly<Record<"TOKEN_SIGNING_KEY" | "RESPONSE_SIGNING_KEY" | "RESPONSE_VERIFICATION_KEYS", string>>;
+  Readonly<
+    Record<"TRACES" | "TOKEN_SIGNING_KEY" | "RESPONSE_SIGNING_KEY" | "RESPONSE_VERIFICATION_KEYS", string>
+  >;
 
 /**
  * The own secrets of the Workers that hold secrets of origins. An origin's entry must not name any of them as its bearer
@@ -42,6 +46,7 @@ export function gatewayConfig(env: GatewayVariables) {
     responseSigningKey: new Secret(env.RESPONSE_SIGNING_KEY),
     /** Further public keys for answers, published with its public half. */
     responseVerificationKeys: keySet("RESPONSE_VERIFICATION_KEYS", env.RESPONSE_VERIFICATION_KEYS),
+    traces: traceCollector(env.TRACES),
     /** The worker's full configuration, as its record describes it. */
     described: () => describeConfiguration("gateway", env, variableForms, "DPOP_NONCE_KEY"),
   };

@@ -48,6 +48,8 @@ export interface OriginAddress {
   readonly storage?: readonly StorageAddress[] | undefined;
   /** The origin receives the certificate of the calling client. */
   readonly forwardClientCert: boolean;
+  /** The origin receives the span of each call of a traced request. */
+  readonly forwardTrace?: boolean;
   readonly limits: OriginLimits;
 }
 
@@ -115,7 +117,11 @@ export function upstream({ find, traits, hosts, clock, wait, chance, meter }: Up
     if (called?.kind === "circuit_open") meter?.result(asked[0], called.kind);
     return called;
   };
-  const admitted = async (origin: string, { client, certificate }: OriginCaller, place = origin) => {
+  const admitted = async (
+    origin: string,
+    { client, certificate, traceparent }: OriginCaller,
+    place = origin,
+  ) => {
     const address = await find(origin);
     if (address === undefined) return undefined;
     const { base, bearer, limits } = address;
@@ -137,6 +143,7 @@ export function upstream({ find, traits, hosts, clock, wait, chance, meter }: Up
       caller: {
         base,
         clientCert: address.forwardClientCert ? certificate : undefined,
+        traceparent: address.forwardTrace === true ? traceparent : undefined,
         hosts,
         timeoutMilliseconds: limits.timeoutMilliseconds,
         certified: address.certified,
@@ -270,6 +277,7 @@ interface Caller {
   readonly base: FhirBase;
   readonly bearer: Secret | undefined;
   readonly clientCert: string | undefined;
+  readonly traceparent: string | undefined;
   readonly hosts: ReadonlySet<string>;
   readonly timeoutMilliseconds: number;
   readonly certified: CertifiedFetch | undefined;
@@ -297,6 +305,7 @@ const ownCredentials = ({ base, headers }: StorageAddress) => ({
   base,
   bearer: undefined,
   clientCert: undefined,
+  traceparent: undefined,
   certified: undefined,
   further: headers,
 });
@@ -401,7 +410,7 @@ function retryAfter(text: string | null): number | undefined {
  * anywhere.
  */
 async function reached<Answer>(
-  { hosts, bearer, clientCert, certified, further }: Caller,
+  { hosts, bearer, clientCert, traceparent, certified, further }: Caller,
   url: string,
   sending: {
     readonly method: string;
@@ -416,6 +425,7 @@ async function reached<Answer>(
   if (bearer !== undefined) headers["authorization"] = `Bearer ${bearer.reveal()}`;
   // RFC 9440 §2.2; the client's own headers never come this far
   if (clientCert !== undefined) headers["client-cert"] = clientCert;
+  if (traceparent !== undefined) headers["traceparent"] = traceparent;
   try {
     for (const [name, value] of further)
       headers[name] = (value instanceof Secret ? value : await value.current()).reveal();
