@@ -86,6 +86,8 @@ interface Place {
   readonly issuerPort: number;
   readonly settleSeconds: number | undefined;
   readonly twoPersons: boolean;
+  /** TRACES of the gateway. */
+  readonly traces: string;
 }
 
 /** Each worker's variables and secrets. */
@@ -104,6 +106,7 @@ export function workerSettings(
     issuerPort,
     settleSeconds,
     twoPersons,
+    traces,
   }: Place,
   keys: Awaited<ReturnType<typeof keysOf>>,
 ) {
@@ -119,6 +122,7 @@ export function workerSettings(
       vars: {
         PUBLIC_URL: gateway,
         MTLS_URL: mtls,
+        TRACES: traces,
         ...shards,
         ...places,
         ACCOUNTING: JSON.stringify({
