@@ -414,7 +414,7 @@ const troubles: readonly (readonly [string, (response: ServerResponse) => void])
 
 test.for(troubles)(
   "a collector that %s costs no request, and is asked once for each",
-  async ([, trouble], { expect }) => {
+  async ([name, trouble], { expect }) => {
     await workDone();
     met.length = 0;
     respond = trouble;
@@ -428,7 +428,8 @@ test.for(troubles)(
     expect(milliseconds).toBeLessThan(1_900);
     await workDone();
     expect(new Set(met)).toEqual(new Set(["POST /v1/traces"]));
-    expect(met.length).toBeLessThanOrEqual(60);
+    // More sends at once would fill the isolate.
+    expect(met.length).toBeLessThanOrEqual(name === "hangs" ? 32 : 60);
     respond = taken;
     const [after] = await tracesOf(() => door.ask("telehealth", "Patient/amara-okafor"));
     expect(rootOf(after).name).toBe("request");
