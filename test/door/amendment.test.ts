@@ -888,7 +888,7 @@ test("a patient's statements are in the officer's list until the officer files w
   expect([refused.status, await noted()]).toMatchObject([422, { length: 20 }]);
   expect(refused.text).toContain("20 statements");
   expect(await listed("--all"), "no statement is a request").toHaveLength(cases);
-}, 30_000);
+});
 
 test("a statement that names no denied request opens a case, so it is in the list", async ({ expect }) => {
   const { id, place } = await requested();

@@ -42,7 +42,7 @@ const questions: readonly Asking[] = [
   file(1),
 ];
 
-test("hidden rows show in no answer of an export, in no record's size and in no public leaf", async ({
+test("L36: hidden rows show in no answer of an export, in no record's size and in no public leaf", async ({
   expect,
 }) => {
   const { one, other, differences } = await worlds.compare(
