@@ -65,13 +65,19 @@ interface Panel {
   readonly threshold?: number;
 }
 
+const rateBy = (labels: readonly string[], series: string): string =>
+  `sum by (${labels.join(", ")}) (rate(${series}[$__rate_interval]))`;
+
 const panels: readonly Panel[] = [
-  ...Object.entries(instruments).map(([name, { help, labels }]) => ({
+  ...Object.entries(instruments).map(([name, { type, help, labels }]) => ({
     title: name,
     description: `${help}.`,
-    expr: `sum by (${labels[0]}) (rate(${name}_total[$__rate_interval]))`,
-    legend: `{{${labels[0]}}}`,
-    unit: "reqps",
+    expr:
+      type === "histogram"
+        ? `histogram_quantile(0.95, ${rateBy([...labels, "le"], `${name}_bucket`)})`
+        : rateBy(labels.slice(0, 1), `${name}_total`),
+    legend: labels.length === 0 ? "all" : `{{${labels[0]}}}`,
+    unit: type === "histogram" ? "s" : "reqps",
   })),
   ...Object.entries(gauges).map(([name, { help, labels }]) => ({
     title: name,
@@ -128,15 +134,19 @@ const dashboard = {
   })),
 };
 
-/** A rule of Prometheus in YAML: each text is quoted as in JSON, which YAML reads. */
+/** A text in YAML, quoted as the formatter quotes it. */
+const quoted = (text: string): string =>
+  text.includes('"') ? `'${text.replaceAll("'", "''")}'` : JSON.stringify(text);
+
+/** A rule of Prometheus in YAML. */
 const ruleText = ({ alert, expr, for: minutes, labels, annotations }: (typeof alerts)[number]): string =>
   `      - alert: ${alert}
-        expr: ${JSON.stringify(expr)}
+        expr: ${quoted(expr)}
         for: ${minutes}
         labels: { severity: ${labels.severity} }
         annotations:
-          summary: ${JSON.stringify(annotations.summary)}
-          runbook: ${JSON.stringify(annotations.runbook)}
+          summary: ${quoted(annotations.summary)}
+          runbook: ${quoted(annotations.runbook)}
 `;
 
 /** The files of deploy/observability, by name. */
