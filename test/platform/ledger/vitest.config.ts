@@ -43,11 +43,8 @@ export default defineProject({
   // Three groups share two cores: only a test that takes a minute counts as hung.
   test: {
     name: "ledger",
-    isolate: false,
     include: ["**/*.test.ts"],
-    setupFiles: ["../../support/fixed-seeds.ts", "reset.ts"].map(
-      (file) => new URL(file, import.meta.url).pathname,
-    ),
+    setupFiles: [new URL("../../support/fixed-seeds.ts", import.meta.url).pathname],
     env: { PHYLAX_LANE: lane },
     testTimeout: 60_000,
     hookTimeout: 60_000,
