@@ -23,10 +23,13 @@ export const workerOptions = {
 
 const handed = "./workers/gateway/handed-tables.ts";
 
-/** These options for a Worker of its own: the core gets tables from `control` (wrangler.toml has the same lines). */
+/**
+ * These options for a Worker of its own: the gateway gets tables from `control` (wrangler.toml has the same lines). `jobs`
+ * has the tables in its bundle, because it cuts rows into forms before it has read a policy.
+ */
 export const optionsOf = (worker: string): BuildOptions => ({
   ...workerOptions,
-  ...((worker === "gateway" || worker === "jobs") && {
+  ...(worker === "gateway" && {
     alias: {
       "#fhir/r4/structure.gen": handed,
       "#fhir/r4/summary.gen": handed,
