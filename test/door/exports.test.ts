@@ -254,6 +254,34 @@ test("a Group's export has the rows of its members at the download, and of the n
   expect((await start("telehealth", "Group/nowhere/$export")).status).toBe(404);
 });
 
+test("an export of named patients has the rows that they own, also for a policy that hides performers", async ({
+  expect,
+}) => {
+  phylax.origin.load([
+    laboratory("own", "amara-okafor"),
+    laboratory("of-other", "someone", { performer: [{ reference: "Patient/amara-okafor" }] }),
+  ]);
+  for (const client of ["payer", "telehealth"]) {
+    const kickOff = await phylax.ask(client, "Patient/$export", {
+      method: "POST",
+      headers: { "content-type": "application/fhir+json", prefer: "respond-async" },
+      body: JSON.stringify({
+        resourceType: "Parameters",
+        parameter: [
+          { name: "_type", valueString: "Observation" },
+          { name: "patient", valueReference: { reference: "Patient/amara-okafor" } },
+        ],
+      }),
+    });
+    const status = await phylax.ask(client, String(kickOff.headers["content-location"]));
+    const { output } = JSON.parse(status.text) as Manifest;
+    const file = await phylax.ask(client, output[0]?.url ?? "");
+    expect(file.status, file.text).toBe(200);
+    expect(named(rows(file))).toContain("Observation/own");
+    expect(named(rows(file))).not.toContain("Observation/of-other");
+  }
+});
+
 test("a row that meets two filters is in the file once", async ({ expect }) => {
   phylax.origin.load([laboratory("both", "amara-okafor")]);
   const filter = (text: string) => `_typeFilter=${encodeURIComponent(`Observation?${text}`)}`;

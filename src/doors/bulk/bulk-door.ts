@@ -26,7 +26,7 @@ import { ExportAsking, type ProvenRequest } from "./asking.ts";
 import { download, type DownloadPorts } from "./download.ts";
 import type { StoredFile, ExportJobs, StoredExport, StoredPatients } from "./export-jobs.ts";
 import { exportStatusUrl, manifestOf, messagesOf } from "./manifest.ts";
-import { namingQueries, patientsNow } from "./members.ts";
+import { ownerParameter, patientsNow } from "./members.ts";
 import {
   readExportParameters,
   readExportQuery,
@@ -118,11 +118,13 @@ export async function serveExport(arrival: Arrival, ports: BulkPorts): Promise<R
     const types = wanted.types.length > 0 ? wanted.types : [...searched.keys()].filter(isResourceType);
     const isLimited = patients.group !== undefined || patients.named !== undefined;
     const isOfLevel = (type: string) =>
-      wanted.level.kind === "system" || (isLimited ? namingQueries(type, []).length > 0 : hasPatients(type));
+      wanted.level.kind === "system" || (isLimited ? ownerParameter(type) !== undefined : hasPatients(type));
     const ofLevel = types.filter(isOfLevel);
     const byTime = (type: string) => searched.get(type)?.has("_lastUpdated") === true;
     const isTimed = wanted.since !== undefined || wanted.until !== undefined;
-    const mayLeave = (type: string) => searched.has(type) && (byTime(type) || !isTimed);
+    const byOwner = (type: string) => searched.get(type)?.has(ownerParameter(type)) === true;
+    const mayLeave = (type: string) =>
+      searched.has(type) && (byTime(type) || !isTimed) && (byOwner(type) || !isLimited);
     return {
       id: ports.newId(),
       owner: ownerOf(caller),

@@ -2,7 +2,7 @@ import { readInteraction } from "#fhir/interaction";
 import { joinBytes } from "#fhir/json/bytes";
 import { isArray, isObject, objectAt, property, readObject, textAt, type JsonObject } from "#fhir/json/json";
 import { localId } from "#fhir/r4/reference";
-import { ownedBy, participantParameters } from "#fhir/search/owner-parameter";
+import { ownedBy } from "#fhir/search/owner-parameter";
 import type { GatewayRefusal } from "#gateway/outcome";
 import { err, ok, type Result } from "#kernel/result";
 import type { Instant } from "#kernel/clock";
@@ -73,13 +73,12 @@ export function searchesOf(
   );
 }
 
-/** The queries that find the rows of these patients; none if R4 has no search parameter for them. */
+/** The query that finds the rows of these patients; none if R4 has no search parameter for their owner. */
 export function namingQueries(type: string, patients: readonly string[]): readonly string[] {
-  const text = (code: string, ids: readonly string[]) => `${code}=${ids.join(",")}`;
-  if (type === "Patient") return [text("_id", patients)];
-  const references = patients.map((id) => `Patient/${id}`);
-  const owner = ownedBy(type, patients)?.definition;
-  return [...(owner === undefined ? [] : [owner]), ...participantParameters(type)].map(({ code }) =>
-    text(code, references),
-  );
+  const code = ownerParameter(type);
+  const name = (id: string) => (type === "Patient" ? id : `Patient/${id}`);
+  return code === undefined ? [] : [`${code}=${patients.map(name).join(",")}`];
 }
+
+/** The search parameter of a type that names the patients who own its rows, if R4 has it. */
+export const ownerParameter = (type: string): string | undefined => ownedBy(type, [])?.definition.code;
