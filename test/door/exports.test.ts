@@ -217,15 +217,20 @@ test("a Group's export has the rows of its members at the download, and of the n
     actual: true,
     member,
   });
-  const patients = ["left", "member", "stays"].map((id): Resource => ({
+  const patients = ["left", "member", "stays", "past"].map((id): Resource => ({
     resourceType: "Patient",
     id,
     meta: { lastUpdated: "2026-01-01T00:00:00Z" },
   }));
   phylax.origin.load([
     ...patients,
-    ...["left", "member", "stays"].map((id) => laboratory(`of-${id}`, id)),
-    group(of("member"), of("stays"), of("left", { inactive: true })),
+    ...["left", "member", "stays", "past"].map((id) => laboratory(`of-${id}`, id)),
+    group(
+      of("member", { period: { end: new Date().toISOString().slice(0, 10) } }),
+      of("stays", { period: { end: new Date().toISOString().slice(0, 4) } }),
+      of("left", { inactive: true }),
+      of("past", { period: { end: "2026-01" } }),
+    ),
   ]);
   const files = async (manifest: Manifest) =>
     Promise.all(manifest.output.map(async ({ url }) => named(rows(await phylax.ask("telehealth", url)))));

@@ -44,10 +44,13 @@ export async function patientsNow(
 /** The patients who are members: neither inactive nor past the end of their period (FHIR R4 Group.member). */
 function membersOf(group: JsonObject, base: string, at: Instant): ReadonlySet<string> {
   const list = property(group, "member");
+  const now = new Date(at).toISOString();
   const isMember = (member: JsonObject) => {
     const period = objectAt(member, "period");
-    const end = Date.parse((period && textAt(period, "end")) ?? "");
-    return property(member, "inactive") !== true && !(end < at);
+    const end = (period && textAt(period, "end")) ?? "";
+    // A date, a month and a year last to their own end.
+    const isOver = end.length > 10 ? Date.parse(end) < at : end !== "" && end < now.slice(0, end.length);
+    return property(member, "inactive") !== true && !isOver;
   };
   const ids = (isArray(list) ? list : [])
     .filter(isObject)
