@@ -129,7 +129,14 @@ export class ExportAsking {
     const { authorities, clients, issuers, clock, newId } = this.#ports;
     const used = await authorities.use(this.#authority);
     if (used === undefined) return err({ reason: "authority_ended" });
-    return proveStored({ id: this.#authority, ...used }, newId(), { clients, issuers }, clock());
+    const { tlsClientAuth } = this.#asked.call;
+    return proveStored(
+      { id: this.#authority, ...used },
+      newId(),
+      { clients, issuers },
+      clock(),
+      tlsClientAuth,
+    );
   }
 }
 

@@ -75,12 +75,14 @@ export interface StoredCallerPorts {
  * as it is now. No other door of a caller without a token exists.
  *
  * @param use the id of this use.
+ * @param tlsClientAuth of the request that goes on under the authority; undefined: none does.
  */
 export async function proveStored(
   authority: StoredAuthority,
   use: string,
   { clients, issuers }: StoredCallerPorts,
   at: Instant,
+  tlsClientAuth?: unknown,
 ): Promise<Result<Caller, StandingRefusal>> {
   const { token, certificate } = authority.evidence;
   const identifiedAt = async (moment: Instant) => {
@@ -102,7 +104,7 @@ export async function proveStored(
     certificate,
     stillStands,
     signedBy: undefined,
-    tlsClientAuth: undefined,
+    tlsClientAuth,
   };
   proven.add(caller);
   return ok(caller);

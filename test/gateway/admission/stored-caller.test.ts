@@ -80,7 +80,8 @@ async function begun() {
   };
   const clients = { find: async () => state.client, findExternal: async () => undefined };
   const issuers = { of: async () => state.issuer };
-  const prove = () => proveStored(authority, "use", { clients, issuers }, state.at);
+  const prove = (tlsClientAuth?: unknown) =>
+    proveStored(authority, "use", { clients, issuers }, state.at, tlsClientAuth);
   return { state, prove, ports: { limiter, clock: () => state.at } };
 }
 
@@ -92,6 +93,16 @@ test("a use of an authority is a proven caller after its token has ended", async
   expect(caller.value.who.authority).toBe("a".repeat(32));
   const gate = await openReleaseGate(caller.value, ports);
   expect(gate.ok && (await gate.value.stillGood())).toEqual({ ok: true, value: undefined });
+});
+
+test("an origin gets the certificate of the request that goes on under an authority", async ({ expect }) => {
+  const { prove } = await begun();
+  const tlsClientAuth = { certRFC9440: ":AAAA:" };
+  const [caller, alone] = [await prove(tlsClientAuth), await prove()];
+  expect([caller.ok && caller.value.tlsClientAuth, alone.ok && alone.value.tlsClientAuth]).toEqual([
+    tlsClientAuth,
+    undefined,
+  ]);
 });
 
 const ends: readonly (readonly [string, Denial, string])[] = [
