@@ -9,8 +9,8 @@ import type { Instant } from "#kernel/clock";
 import type { ExportAsking } from "./asking.ts";
 import type { StoredFile, StoredPatients } from "./export-jobs.ts";
 
-// A search names at most 100 values (fhir/search/condition).
-const patientsOfSearch = 50;
+// A person's question may name as many (gateway/origin/named-patients).
+const patientsOfSearch = 20;
 
 /**
  * The patients of an export now: of a Group its members, as the client's own read shows them, and of these the patients
