@@ -287,6 +287,23 @@ test("an export of named patients has the rows that they own, also for a policy 
   }
 });
 
+test("a request that no record could hold is refused, on record", async ({ expect }) => {
+  const before = (await phylax.records()).length;
+  const reply = await phylax.ask("payer", "Patient/$export", {
+    method: "POST",
+    headers: { "content-type": "application/fhir+json", prefer: "respond-async" },
+    body: JSON.stringify({
+      resourceType: "Parameters",
+      parameter: Array.from({ length: 600 }, (_, n) => ({
+        name: "patient",
+        valueReference: { reference: `Patient/${String(n).padStart(64, "0")}` },
+      })),
+    }),
+  });
+  const reasons = (await phylax.records()).slice(before).flatMap(({ event }) => event?.outcome?.reason ?? []);
+  expect([reply.status, reasons], reply.text).toEqual([413, ["form_too_large"]]);
+});
+
 test("a row that meets two filters is in the file once", async ({ expect }) => {
   phylax.origin.load([laboratory("both", "amara-okafor")]);
   const filter = (text: string) => `_typeFilter=${encodeURIComponent(`Observation?${text}`)}`;

@@ -7,6 +7,7 @@ import { readInteraction, type ExportStep } from "#fhir/interaction";
 import { hasPatients } from "#fhir/r4/compartment-tables";
 import { isResourceType, type ResourceType } from "#fhir/r4/elements";
 import { readElementList } from "#fhir/search/element-list";
+import { isTextTooLong, type QueryPair } from "#fhir/search/query";
 import type { Caller } from "#gateway/admission/caller";
 import { admit, type Arrival, type Call } from "#gateway/http/admit";
 import { outcomeAnswer } from "#gateway/http/answer";
@@ -241,7 +242,10 @@ class BulkDoor implements Door {
         operation: "$export",
       });
     const request = await this.#request(level);
-    return request.ok ? ok({ kind: "start", request: request.value }) : request;
+    if (!request.ok) return request;
+    return isTextTooLong(statedIn(request.value))
+      ? err({ reason: "form_too_large" })
+      : ok({ kind: "start", request: request.value });
   }
 
   async #request(level: ExportLevel): Promise<Result<ExportRequest, GatewayRefusal>> {
@@ -376,9 +380,16 @@ const rowsOfPage = 500;
 const ofDoor: ReadonlySet<string> = new Set(["_count", "_elements", "_has"]);
 
 /** The sealed record has the parameters of the kick-off, the patients too. */
-function recordedAs(asked: Asked): ExportStep {
-  if (asked.kind !== "start") return { interaction: `$export-${asked.kind}` };
-  const { level, since, until, types, typeFilters, elements, patients } = asked.request;
+const recordedAs = (asked: Asked): ExportStep =>
+  asked.kind === "start"
+    ? {
+        interaction: "$export",
+        parameters: statedIn(asked.request).map(({ name, value }) => [name, value] as const),
+      }
+    : { interaction: `$export-${asked.kind}` };
+
+function statedIn(request: ExportRequest): readonly QueryPair[] {
+  const { level, since, until, types, typeFilters, elements, patients } = request;
   const stated = {
     group: level.kind === "group" ? [level.id] : [],
     _since: since === undefined ? [] : [since],
@@ -388,10 +399,7 @@ function recordedAs(asked: Asked): ExportStep {
     _elements: elements.map(({ type, path }) => (type === undefined ? path : `${type}.${path}`)),
     patient: patients ?? [],
   };
-  const parameters = Object.entries(stated).flatMap(([name, texts]) =>
-    texts.map((text) => [name, text] as const),
-  );
-  return { interaction: "$export", parameters };
+  return Object.entries(stated).flatMap(([name, texts]) => texts.map((value) => ({ name, value })));
 }
 
 async function* messageLines(stored: StoredExport): AsyncGenerator<Uint8Array> {
