@@ -304,6 +304,18 @@ test("a request that no record could hold is refused, on record", async ({ expec
   expect([reply.status, reasons], reply.text).toEqual([413, ["form_too_large"]]);
 });
 
+test("elements without a type limit the rows of each type, also of one that has no such element", async ({
+  expect,
+}) => {
+  const { output } = await manifestOf("payer", "$export?_type=Patient,Observation&_elements=birthDate");
+  const files = await Promise.all(output.map(async ({ url }) => rows(await phylax.ask("payer", url))));
+  const kept = files.map((list) => [...new Set(list.flatMap((row) => Object.keys(row)))]);
+  expect(kept[0]).toContain("birthDate");
+  expect(kept[1]).toContain("status"); // mandatory
+  for (const name of ["name", "subject", "category", "valueQuantity"])
+    expect(kept.flat()).not.toContain(name);
+});
+
 test("a row that meets two filters is in the file once", async ({ expect }) => {
   phylax.origin.load([laboratory("both", "amara-okafor")]);
   const filter = (text: string) => `_typeFilter=${encodeURIComponent(`Observation?${text}`)}`;

@@ -356,9 +356,11 @@ function fileFor(
   { since, until, typeFilters, elements }: ExportRequest,
   startedAt: number | undefined,
 ): StoredFile {
-  const wanted = elements.flatMap(({ type: of, path }) =>
+  const named = elements.flatMap(({ type: of, path }) =>
     (of ?? type) === type && readElementList(type, path) !== undefined ? [path] : [],
   );
+  // Never whole rows of a type that lacks each element.
+  const wanted = named.length === 0 && elements.some(({ type: of }) => of === undefined) ? ["id"] : named;
   const limits = [
     ...(since === undefined ? [] : [`_lastUpdated=ge${encodeURIComponent(since)}`]),
     ...(until === undefined ? [] : [`_lastUpdated=lt${encodeURIComponent(until)}`]),
