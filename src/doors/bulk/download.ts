@@ -5,6 +5,7 @@ import { pageBinding, sealedPageIn } from "#gateway/admission/page-links";
 import type { GatewayRefusal } from "#gateway/outcome";
 import type { Question } from "#gateway/question";
 import type { Principal } from "#identity/principal";
+import type { MemoryClaim } from "#limits/shared-memory";
 import { ok, type Result } from "#kernel/result";
 import { ExportAsking, type AskedAnswer, type AskingPorts, type ProvenRequest } from "./asking.ts";
 import type { StoredExport, StoredFile } from "./export-jobs.ts";
@@ -34,7 +35,8 @@ export async function download(
   try {
     const named = await patientsNow(patients, asking, base, ports.clock());
     if (!named.ok) return await ended(named, asking);
-    const pages = new FilePages(file.type, searchesOf(file, named.value), base, asking, ports);
+    const memory = ports.memory.claim(asked.caller.who.client.id);
+    const pages = new FilePages(file.type, searchesOf(file, named.value), base, asking, memory, ports);
     const first = await pages.ask();
     return first.ok ? ok(linesOf(first.value, pages, asking)) : await ended(first, asking);
   } catch (fault) {
@@ -61,6 +63,7 @@ async function* linesOf(
       page = next.value;
     }
   } finally {
+    pages.end();
     await asking.end();
   }
 }
@@ -71,30 +74,37 @@ class FilePages {
   readonly #base: string;
   readonly #asking: ExportAsking;
   readonly #ports: DownloadPorts;
-  readonly #searches: string[];
-  /** The ids of the rows so far, where a row may meet two searches: some 90 bytes a row. */
+  readonly #searches: Iterator<string, undefined>;
+  #search: string | undefined;
+  #nextSearch: string | undefined;
+  /** The ids of the rows so far, where a row may meet two searches. */
   readonly #seen: Set<string> | undefined;
+  readonly #memory: MemoryClaim;
   #place: Question["place"];
   #isBegun = false;
 
   constructor(
     type: StoredFile["type"],
-    searches: readonly string[],
+    searches: Iterator<string, undefined>,
     base: string,
     asking: ExportAsking,
+    memory: MemoryClaim,
     ports: DownloadPorts,
   ) {
     this.#type = type;
-    this.#searches = [...searches];
+    this.#searches = searches;
+    this.#search = searches.next().value;
+    this.#nextSearch = searches.next().value;
     this.#base = base;
     this.#asking = asking;
+    this.#memory = memory;
     this.#ports = ports;
-    this.#seen = searches.length > 1 ? new Set() : undefined;
+    this.#seen = this.#nextSearch === undefined ? undefined : new Set();
   }
 
   /** Asks for the next page; undefined: there is none. */
   async ask(): Promise<Result<AskedAnswer | undefined, GatewayRefusal>> {
-    const [search] = this.#searches;
+    const search = this.#search;
     if (search === undefined) return ok(undefined);
     const query = this.#place === undefined ? search : "";
     const read = readInteraction("GET", [this.#type], query, this.#base, this.#place?.question);
@@ -116,7 +126,14 @@ class FilePages {
       const rows = page.rowsIn(part).filter(({ id }) => this.#isNew(id));
       if (rows.length > 0) yield joinBytes(rows.flatMap(({ bytes }) => [bytes, newLine]));
     }
+    // Without room the file ends here, broken off.
+    if (this.#seen !== undefined) this.#memory.hold(this.#seen.size * idBytes);
     await this.#turnTo(page.end(), who);
+  }
+
+  /** Call this when no more lines are read. */
+  end(): void {
+    this.#memory.hold(0);
   }
 
   #isNew(id: string | undefined): boolean {
@@ -129,7 +146,8 @@ class FilePages {
   async #turnTo(next: string | undefined, who: Principal): Promise<void> {
     this.#place = undefined;
     if (next === undefined) {
-      this.#searches.shift();
+      this.#search = this.#nextSearch;
+      this.#nextSearch = this.#searches.next().value;
       return;
     }
     const page = sealedPageIn(new URL(next).search.slice(1));
@@ -145,4 +163,5 @@ class FilePages {
   }
 }
 
+const idBytes = 90;
 const newLine = Uint8Array.of(0x0a);

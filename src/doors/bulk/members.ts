@@ -63,17 +63,16 @@ function membersOf(group: JsonObject, base: string, at: Instant): ReadonlySet<st
 }
 
 /** The searches of a file, each as a query: a filter each, for some of the patients each. */
-export function searchesOf(
+export function* searchesOf(
   { type, queries }: StoredFile,
   patients: readonly string[] | undefined,
-): readonly string[] {
-  if (patients === undefined) return queries;
-  const chunks = Array.from({ length: Math.ceil(patients.length / patientsOfSearch) }, (_, at) =>
-    patients.slice(at * patientsOfSearch, (at + 1) * patientsOfSearch),
-  );
-  return queries.flatMap((query) =>
-    chunks.flatMap((chunk) => namingQueries(type, chunk).map((of) => `${query}&${of}`)),
-  );
+): Generator<string, undefined> {
+  for (const query of queries)
+    if (patients === undefined) yield query;
+    else
+      for (let at = 0; at < patients.length; at += patientsOfSearch)
+        for (const of of namingQueries(type, patients.slice(at, at + patientsOfSearch)))
+          yield `${query}&${of}`;
 }
 
 /** The query that finds the rows of these patients; none if R4 has no search parameter for their owner. */
