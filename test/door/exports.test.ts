@@ -474,7 +474,7 @@ const many = Array.from({ length: 2_600 }, (_, n) => ({
 }));
 
 /** Begins a download, acts after the first bytes, and reads to the end. */
-async function readAcross(client: string, act: () => Promise<void>) {
+async function readAcross(client: string, act: (file: string) => Promise<void>) {
   const { output } = await manifestOf(client, "$export?_type=Observation");
   const { clientCa } = phylax.dev;
   const headers = { authorization: `Bearer ${await phylax.token(client)}` };
@@ -487,7 +487,7 @@ async function readAcross(client: string, act: () => Promise<void>) {
   try {
     for await (const chunk of response.body) {
       body += Buffer.from(chunk).toString();
-      if (!hasActed) await act();
+      if (!hasActed) await act(output[0]?.url ?? "");
       hasActed = true;
     }
   } catch {
@@ -508,6 +508,19 @@ test("a file goes on after its token has ended, because it is asked under a stor
   } finally {
     vi.useRealTimers();
   }
+});
+
+test("a delete of an export ends a download of it at the next page, on record", async ({ expect }) => {
+  phylax.origin.load(many);
+  const before = (await phylax.records()).length;
+  const read = await readAcross("telehealth", async (file) => {
+    const status = file.replace("$export-file", "$export-status").replace(/\/1$/u, "");
+    expect((await phylax.ask("telehealth", status, { method: "DELETE" })).status).toBe(202);
+  });
+  expect(read.isWhole).toBe(false);
+  expect(read.lines).toBeLessThan(many.length);
+  const refused = (await phylax.records()).slice(before).flatMap(({ event }) => event ?? []);
+  expect(refused.filter(({ outcome }) => outcome?.reason === "authority_ended")).toHaveLength(1);
 });
 
 const rounds = inLane({ fast: 1, slow: 3, long: 20 });

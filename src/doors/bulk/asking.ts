@@ -62,11 +62,18 @@ const patience = { tries: 5, secondsMax: 60 };
 export class ExportAsking {
   readonly #authority: string;
   readonly #asked: ProvenRequest;
+  readonly #isWanted: () => Promise<boolean>;
   readonly #ports: AskingPorts;
 
-  private constructor(authority: string, asked: ProvenRequest, ports: AskingPorts) {
+  private constructor(
+    authority: string,
+    asked: ProvenRequest,
+    isWanted: () => Promise<boolean>,
+    ports: AskingPorts,
+  ) {
     this.#authority = authority;
     this.#asked = asked;
+    this.#isWanted = isWanted;
     this.#ports = ports;
   }
 
@@ -74,14 +81,16 @@ export class ExportAsking {
    * Makes the authority. Call {@link end} when nothing more is asked. A refusal is on record.
    *
    * @param until nothing is asked after this time.
+   * @param isWanted false: nothing more is asked.
    */
   static async begin(
     asked: ProvenRequest,
     until: Instant,
     ports: AskingPorts,
+    isWanted: () => Promise<boolean> = async () => true,
   ): Promise<Result<ExportAsking, GatewayRefusal>> {
     const made = await makeAuthority(asked, until, ports);
-    if (made.ok) return ok(new ExportAsking(made.value, asked, ports));
+    if (made.ok) return ok(new ExportAsking(made.value, asked, isWanted, ports));
     const { call, caller, request } = asked;
     await refuseFurther({ ...request, id: ports.newId() }, call, caller, made.error, ports);
     return made;
@@ -115,8 +124,11 @@ export class ExportAsking {
   ): Promise<Result<AskedAnswer, GatewayRefusal>> {
     const { call, request } = this.#asked;
     const caller = await this.#callerNow();
-    if (!caller.ok) return caller;
     const own = { ...request, id: this.#ports.newId(), at: this.#ports.clock() };
+    if (!caller.ok) {
+      await refuseFurther(own, call, this.#asked.caller, caller.error, this.#ports);
+      return caller;
+    }
     const question = { interaction, place, content: noContent, isBodiless: false, isKnown: () => false };
     const { outcome } = await passFurther(own, call, caller.value, question, this.#ports);
     if (outcome.kind === "refused") return err(outcome.refusal);
@@ -127,8 +139,8 @@ export class ExportAsking {
 
   async #callerNow(): ReturnType<typeof proveStored> {
     const { authorities, clients, issuers, clock, newId } = this.#ports;
-    const used = await authorities.use(this.#authority);
-    if (used === undefined) return err({ reason: "authority_ended" });
+    const [used, isWanted] = await Promise.all([authorities.use(this.#authority), this.#isWanted()]);
+    if (used === undefined || !isWanted) return err({ reason: "authority_ended" });
     const { tlsClientAuth } = this.#asked.call;
     return proveStored(
       { id: this.#authority, ...used },

@@ -8,11 +8,12 @@ import type { Principal } from "#identity/principal";
 import type { MemoryClaim } from "#limits/shared-memory";
 import { ok, type Result } from "#kernel/result";
 import { ExportAsking, type AskedAnswer, type AskingPorts, type ProvenRequest } from "./asking.ts";
-import type { StoredExport, StoredFile } from "./export-jobs.ts";
+import type { ExportJobs, StoredExport, StoredFile } from "./export-jobs.ts";
 import { PageLines } from "./lines.ts";
 import { patientsNow, searchesOf } from "./members.ts";
 
 export interface DownloadPorts extends AskingPorts {
+  readonly exports: Pick<ExportJobs, "find">;
   readonly pages: PageLinks;
 }
 
@@ -25,17 +26,19 @@ export interface DownloadPorts extends AskingPorts {
  */
 export async function download(
   file: StoredFile,
-  { base, patients, expires }: StoredExport,
+  { id, base, patients, expires }: StoredExport,
   asked: ProvenRequest,
   ports: DownloadPorts,
 ): Promise<Result<AsyncIterable<Uint8Array>, GatewayRefusal>> {
-  const begun = await ExportAsking.begin(asked, expires, ports);
+  const client = asked.caller.who.client.id;
+  const isWanted = async () => (await ports.exports.find(client, id)) !== undefined;
+  const begun = await ExportAsking.begin(asked, expires, ports, isWanted);
   if (!begun.ok) return begun;
   const asking = begun.value;
   try {
     const named = await patientsNow(patients, asking, base, ports.clock());
     if (!named.ok) return await ended(named, asking);
-    const memory = ports.memory.claim(asked.caller.who.client.id);
+    const memory = ports.memory.claim(client);
     const pages = new FilePages(file.type, searchesOf(file, named.value), base, asking, memory, ports);
     const first = await pages.ask();
     return first.ok ? ok(linesOf(first.value, pages, asking)) : await ended(first, asking);
