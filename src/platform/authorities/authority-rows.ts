@@ -17,7 +17,7 @@ export type ListedAuthority = Omit<AuthorityRow, "evidence" | "person" | "token"
  * Authorities at a time. A person of a client has some exports and subscriptions; no client fills the table, also not
  * with those that ended before their time.
  */
-export const authoritiesMax = { ofClient: 200, ofPerson: 20, withEnded: 2_000 } as const;
+export const authoritiesMax = { ofClient: 200, ofPerson: 100, withEnded: 2_000 } as const;
 
 // An operator finds why a job stopped for as long.
 const endedMilliseconds = 7 * dayMilliseconds;
