@@ -67,19 +67,16 @@ export function* searchesOf(
   { type, queries }: StoredFile,
   patients: readonly string[] | undefined,
 ): Generator<string, undefined> {
-  for (const query of queries)
-    if (patients === undefined) yield query;
-    else
-      for (let at = 0; at < patients.length; at += patientsOfSearch)
-        for (const of of namingQueries(type, patients.slice(at, at + patientsOfSearch)))
-          yield `${query}&${of}`;
-}
-
-/** The query that finds the rows of these patients; none if R4 has no search parameter for their owner. */
-export function namingQueries(type: string, patients: readonly string[]): readonly string[] {
   const code = ownerParameter(type);
-  const name = (id: string) => (type === "Patient" ? id : `Patient/${id}`);
-  return code === undefined ? [] : [`${code}=${patients.map(name).join(",")}`];
+  const nameOf = (id: string) => (type === "Patient" ? id : `Patient/${id}`);
+  const owners = code === undefined && patients !== undefined ? [] : patients;
+  for (const query of queries)
+    if (owners === undefined) yield query;
+    else
+      for (let at = 0; at < owners.length; at += patientsOfSearch) {
+        const names = owners.slice(at, at + patientsOfSearch).map(nameOf);
+        yield `${query}&${code}=${names.join(",")}`;
+      }
 }
 
 /** The search parameter of a type that names the patients who own its rows, if R4 has it. */
