@@ -1,9 +1,10 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
-import { test } from "vitest";
+import { test, vi } from "vitest";
 import type { AuditEvent } from "#audit/event";
 import { addTraffic, trafficOf } from "#audit/traffic/count";
 import type { Traffic } from "#audit/traffic/instruments";
-import { TRAFFIC_BOOK } from "#platform/ledger/object/traffic/traffic-book";
+import { TRAFFIC_BOOK, type TrafficPart } from "#platform/ledger/object/traffic/traffic-book";
+import { TrafficRows } from "#platform/ledger/object/traffic/traffic-rows";
 import { failure, ledger, openAll, ownLog, positionOf, shard } from "./worker.ts";
 
 const book = () => ledger.TRAFFIC_BOOK.getByName(TRAFFIC_BOOK);
@@ -313,4 +314,31 @@ test("the bins of a span add the same numbers as its minutes and its hours", asy
     [0, 4],
     [1, 1],
   ]);
+});
+
+test("the hand-over ends while commits go on, and when the book never answers", async ({ expect }) => {
+  const seconds = Math.floor(Date.now() / 1000);
+  await runInDurableObject(shard(ownLog()), async (_, { storage }) => {
+    let frame = 0;
+    const commit = () => rows.insert(frame++, seconds, [new Map([["phylax_refusals meanwhile", 1]])]);
+    const busy = {
+      async take(_log: string, { last }: TrafficPart) {
+        if (frame < 10) commit();
+        return last;
+      },
+    };
+    const hanging = { take: () => new Promise<number>(() => {}) };
+    let book: typeof busy | typeof hanging = busy;
+    const rows = new TrafficRows(storage.sql, "own", () => book);
+    commit();
+    rows.created();
+    expect(await rows.handOver()).toBe(true);
+    expect(frame, "a row of the book's time waits for the next alarm").toBe(2);
+    book = hanging;
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const handed = rows.handOver();
+    await vi.advanceTimersByTimeAsync(10_000);
+    vi.useRealTimers();
+    expect(await Promise.race([handed, scheduler.wait(100)])).toBe(false);
+  });
 });

@@ -3,6 +3,7 @@ import { addWithin, trafficMax } from "#audit/traffic/bounds";
 import { addTraffic } from "#audit/traffic/count";
 import { askSql, hasTable } from "#platform/ask-sql";
 import { log } from "#platform/log";
+import { within } from "#platform/within";
 import type { TrafficBook, TrafficPart } from "./traffic-book.ts";
 
 const schema = `
@@ -10,6 +11,7 @@ const schema = `
     counts TEXT NOT NULL) STRICT;
 `;
 const ROWS_A_CALL = 1_000;
+const PATIENCE_MS = 10_000;
 
 /**
  * The numbers of a log's frames until the traffic book has them. A row is written in the transaction of its frame: a
@@ -45,16 +47,20 @@ export class TrafficRows {
   }
 
   /**
-   * Hands the rows to the book, which adds each frame once, and deletes the rows that it has. True: none is left. A
-   * failure is left for the next alarm.
+   * Hands the rows to the book, which adds each frame once, and deletes the rows that it has. True: it has all rows of
+   * the call's begin; a later row has an alarm of its own. A failure is left for the next alarm.
    */
   async handOver(): Promise<boolean> {
     if (!this.#exists) return true;
     try {
+      // Commits go on meanwhile: their rows would hold the alarm, which copies to R2.
+      const [{ newest } = { newest: null }] = askSql(this.#sql)<{ newest: number | null }>`
+        SELECT max(frame) AS newest FROM traffic`;
       for (;;) {
-        const part = this.#nextPart();
+        const part = this.#nextPart(newest ?? -1);
         if (part === undefined) return true;
-        const taken = await this.#book().take(this.#log, part);
+        const answer = this.#book().take(this.#log, part);
+        const taken = await within(PATIENCE_MS, answer, "traffic: no answer in time");
         askSql(this.#sql)`DELETE FROM traffic WHERE frame <= ${taken}`;
       }
     } catch {
@@ -63,9 +69,9 @@ export class TrafficRows {
     }
   }
 
-  #nextPart(): TrafficPart | undefined {
+  #nextPart(newest: number): TrafficPart | undefined {
     const rows = askSql(this.#sql)<{ frame: number; minute: number; counts: string }>`
-      SELECT * FROM traffic ORDER BY frame LIMIT ${ROWS_A_CALL}`;
+      SELECT * FROM traffic WHERE frame <= ${newest} ORDER BY frame LIMIT ${ROWS_A_CALL}`;
     const [first, last] = [rows[0]?.frame, rows.at(-1)?.frame];
     if (first === undefined || last === undefined) return undefined;
     const minutes = Array.from(
