@@ -283,6 +283,15 @@ test("failures burn by the totals of the traffic book, also after the book was l
   expect(await stateOf("gateway_failing")).toBe("quiet");
 });
 
+test("a log that was silent at one look raises no alert once it answers", async () => {
+  parts.report = async () => ({ ...wellReport, logs: [logOf("s0-2026h2", { state: "silent" })] });
+  await pass(0.5);
+  expect(await stateOf("ledger_stopped")).toBe("waiting");
+  parts.report = async () => wellReport;
+  await pass(3);
+  expect(await stateOf("ledger_stopped")).toBe("quiet");
+});
+
 test("the report and the messages of a watch that begins twice come once", async () => {
   await watch.begin();
   parts.report = async () => lateReport;

@@ -54,11 +54,12 @@ export function valueOf(
 ): number | undefined {
   if (expression.kind === "burn") return burnRate(expression, facts.counted);
   const { gauge, of, only } = expression;
-  const values = facts.readings
-    .filter((reading) => reading.gauge === gauge && (only?.includes(reading.labels[0] ?? "") ?? true))
-    .map(({ value }) => value);
-  if (values.length === 0) return undefined;
-  return values.reduce((all, value) => (of === "max" ? Math.max(all, value) : all + value));
+  const readings = facts.readings.filter((reading) => reading.gauge === gauge);
+  if (readings.length === 0) return undefined;
+  // a label without a reading counts none: a gauge of states has only the states that logs are in
+  return readings
+    .filter(({ labels: [label = ""] }) => only?.includes(label) ?? true)
+    .reduce((all, { value }) => (of === "max" ? Math.max(all, value) : all + value), 0);
 }
 
 function burnRate(

@@ -61,3 +61,14 @@ test("an alert fires when its value has stayed over the threshold, and ends with
     "quiet",
   ]);
 });
+
+test("an alert about a state of logs ends when no log is in the state, and waits for a report", ({
+  expect,
+}) => {
+  const report = (...states: readonly string[]) => ({
+    counted: [],
+    readings: states.map((state) => ({ gauge: "phylax_ledger_logs" as const, labels: [state], value: 2 })),
+  });
+  const looks = [report("silent", "good"), report(), report("refusing"), report("good"), report("silent")];
+  expect(looks.map((facts) => valueOf(alertRules.ledger_stopped, facts))).toEqual([2, undefined, 2, 0, 2]);
+});
