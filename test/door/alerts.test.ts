@@ -292,6 +292,27 @@ test("a log that was silent at one look raises no alert once it answers", async 
   expect(await stateOf("ledger_stopped")).toBe("quiet");
 });
 
+test(
+  "failures burn slowly after a long good history, at each look of a minute",
+  { timeout: 60_000 },
+  async () => {
+    let [all, faults] = [0, 0];
+    const traffic = (failing: number) => async () =>
+      new Map([
+        ["phylax_outcomes read disclosed", (all += 100)],
+        ["phylax_refusals fault", (faults += failing)],
+      ]);
+    parts.traffic = traffic(0);
+    await pass(400);
+    parts.traffic = traffic(10);
+    await pass(4);
+    expect(await stateOf("gateway_failing")).toBe("quiet");
+    await pass(41);
+    expect(await stateOf("gateway_failing")).toBe("firing");
+    expect(await stateOf("gateway_failing_slowly")).toBe("firing");
+  },
+);
+
 test("the report and the messages of a watch that begins twice come once", async () => {
   await watch.begin();
   parts.report = async () => lateReport;

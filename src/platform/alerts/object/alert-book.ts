@@ -183,7 +183,8 @@ export class AlertBook extends DurableObject<AlertBookEnv> {
   #windows(at: Instant): readonly AlertTotals[] {
     const [row] = this.#ask<{ counted: string }>`SELECT counted FROM totals ORDER BY minute LIMIT 1`;
     const oldest = row === undefined ? [] : [JSON.parse(row.counted) as AlertTotals]; // `#count` wrote it
-    const begins = alertWindows.map((minutes) => this.#totalsAt(minuteOf(at) - minutes));
+    // the minute before: the last totals of the begin's own minute may be later than the begin
+    const begins = alertWindows.map((minutes) => this.#totalsAt(minuteOf(at) - minutes - 1));
     return [...oldest, ...begins, this.#totalsAt(minuteOf(at))].filter((each) => each !== undefined);
   }
 
