@@ -283,6 +283,18 @@ test("failures burn by the totals of the traffic book, also after the book was l
   expect(await stateOf("gateway_failing")).toBe("quiet");
 });
 
+test("a log that falls silent ends no alert about its copy", async () => {
+  parts.report = async () => lateReport;
+  await pass(3);
+  const silent = { state: "silent", behindSeconds: 0 } as const;
+  parts.report = async () => ({ ...wellReport, logs: [logOf("s0-2026h2", silent)] });
+  await pass(3);
+  expect(await stateOf("ledger_behind")).toBe("firing");
+  parts.report = async () => wellReport;
+  await pass(0.5);
+  expect(await stateOf("ledger_behind")).toBe("quiet");
+});
+
 test("a log that was silent at one look raises no alert once it answers", async () => {
   parts.report = async () => ({ ...wellReport, logs: [logOf("s0-2026h2", { state: "silent" })] });
   await pass(0.5);

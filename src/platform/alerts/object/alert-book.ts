@@ -57,6 +57,7 @@ const lookMilliseconds = 30_000;
 const partMilliseconds = 5_000;
 const lettersKept = 100;
 const messagesAtOnce = 8;
+const behind = "phylax_ledger_behind_seconds";
 
 const schema = `
   CREATE TABLE IF NOT EXISTS totals (minute INTEGER PRIMARY KEY, counted TEXT NOT NULL) STRICT;
@@ -156,8 +157,10 @@ export class AlertBook extends DurableObject<AlertBookEnv> {
       for (const part of watchedParts)
         if (has[part]) this.#ask`INSERT OR REPLACE INTO parts VALUES (${part}, ${at})`;
         else this.#ask`INSERT OR IGNORE INTO parts VALUES (${part}, ${at})`;
-      if (ledger !== undefined)
-        this.#ask`INSERT OR REPLACE INTO readings VALUES (1, ${JSON.stringify(ledgerReadings(ledger))})`;
+      if (ledger !== undefined) {
+        const readings = JSON.stringify(ledgerReadings(ledger, this.readings()));
+        this.#ask`INSERT OR REPLACE INTO readings VALUES (1, ${readings})`;
+      }
       if (totals !== undefined) this.#count(countedOf(totals, at));
       this.#judge(at);
     });
@@ -325,15 +328,19 @@ async function newKey(): Promise<string> {
   return JSON.stringify({ kty, crv, x, d });
 }
 
-function ledgerReadings({ logs, root, witnesses }: LedgerHealthReport): readonly GaugeReading[] {
+/** A silent log says nothing about its copy: it keeps its last reading, so that its silence ends no alert. */
+function ledgerReadings(
+  { logs, root, witnesses }: LedgerHealthReport,
+  before: readonly GaugeReading[],
+): readonly GaugeReading[] {
   const all = [...logs, root];
   const states = Map.groupBy(all, ({ state }) => state);
   return [
-    ...all.map(({ log: name, behindSeconds }) => ({
-      gauge: "phylax_ledger_behind_seconds" as const,
-      labels: [name],
-      value: behindSeconds,
-    })),
+    ...all.flatMap(({ log: name, state, behindSeconds }): readonly GaugeReading[] =>
+      state === "silent"
+        ? before.filter(({ gauge, labels }) => gauge === behind && labels[0] === name)
+        : [{ gauge: behind, labels: [name], value: behindSeconds }],
+    ),
     ...Array.from(states, ([state, some]) => ({
       gauge: "phylax_ledger_logs" as const,
       labels: [state],
