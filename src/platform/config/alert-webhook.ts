@@ -8,7 +8,7 @@ import { ConfigError } from "./config-error.ts";
 export function readAlertWebhook(text: string | undefined): string | undefined {
   if (text === undefined || text === "") return undefined;
   const url = URL.parse(text);
-  if (url === null || !isPrivateUrl(url) || url.username !== "" || url.hash !== "")
+  if (url === null || !isPrivateUrl(url) || url.username + url.password + url.hash !== "")
     throw new ConfigError("ALERT_WEBHOOK", "an https URL without credentials");
   return url.href;
 }

@@ -17,6 +17,7 @@ function readApprovals(text: string): (typeof approvals)[number] {
   return read;
 }
 
+// ALERT_WEBHOOK is left out: its path or query may be a credential.
 const variableForms = {
   OPS_URL: "plain",
   APPROVALS: "plain",
@@ -27,15 +28,12 @@ const variableForms = {
   DPOP_NONCE_KEY: "random key",
   CONSOLE_SESSION_KEY: "random key",
   CONSOLE: "plain",
-  ALERT_WEBHOOK: "plain",
   VERSION: "plain",
 } as const satisfies VariableForms;
 
 type Variable = keyof typeof variableForms;
 type OpsVariables = PlacementVariables &
-  Readonly<
-    Record<Exclude<Variable, keyof PlacementVariables | "CONSOLE" | "ALERT_WEBHOOK" | "VERSION">, string>
-  > & {
+  Readonly<Record<Exclude<Variable, keyof PlacementVariables | "CONSOLE" | "VERSION">, string>> & {
     /** A deployment from before the console lacks it. */
     readonly CONSOLE?: string;
     /** A deployment from before the alerts lacks it. */
