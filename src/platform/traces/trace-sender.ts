@@ -2,6 +2,7 @@ import type { Clock } from "#kernel/clock";
 import { currentValue, namedSecret, type NamedSecrets } from "#platform/config/named-secret";
 import type { TraceCollector } from "#platform/config/trace-setting";
 import { log } from "#platform/log";
+import { within } from "#platform/within";
 import { otlpOf, type EndedTrace } from "./otlp.ts";
 
 interface SenderMeans {
@@ -45,7 +46,8 @@ export function traceSender({ url, share, secret }: TraceCollector, means: Sende
       const headers: Record<string, string> = { "content-type": "application/json" };
       if (secret !== undefined) {
         const named = namedSecret(secret, [url], secrets, "the Authorization of a collector");
-        headers["authorization"] = (await currentValue(named)).reveal();
+        const value = await within(sendMilliseconds, currentValue(named), "traces: no secret in time");
+        headers["authorization"] = value.reveal();
       }
       const response = await fetch(url, {
         method: "POST",
