@@ -43,10 +43,14 @@ export function addConsole(app: Hono, ports: ConsolePorts): void {
     const [report, traffic] = await Promise.all([lookNow(ports), lookAtTraffic(ports, range)]);
     return { content: NowPage({ report, traffic, range, links: linksFor(operator) }) };
   });
-  pages.answer("/console/now/live", consolePages.now, async ({ request, url, id, operator }) => {
-    const isAllowed = async () => (await admitVisit(request, id, ports, seal)).ok;
+  pages.answer("/console/now/live", consolePages.now, async ({ request, url, id }) => {
+    const linksNow = async () => {
+      const visit = await admitVisit(request, id, ports, seal);
+      const isAllowed = visit.ok && mayOpen(consolePages.now, visit.value.operator);
+      return isAllowed ? linksFor(visit.value.operator) : undefined;
+    };
     const range = plotRange(url.searchParams.get("range"));
-    return liveAnswer(request, dataHeaders(id), ports, range, linksFor(operator), isAllowed);
+    return liveAnswer(request, dataHeaders(id), ports, range, linksNow);
   });
   pages.answerAnyone("/console/", async (_, id) => redirectAnswer("/console", pageHeaders(id, places)));
   for (const add of [

@@ -18,7 +18,7 @@ const looksMax = 150;
 /**
  * Server-Sent Events (WHATWG HTML §9.2): the content of the page Now, again every two seconds for five
  * minutes, with the plots every 30 seconds.
- * `isAllowed` is asked before each look, so that the stream ends with the session. The content has numbers and
+ * `linksNow` is asked before each look, and ends the stream with the session or a lost right. The content has numbers and
  * names of parts, and no patient data.
  */
 export function liveAnswer(
@@ -26,15 +26,16 @@ export function liveAnswer(
   headers: Headers,
   ports: ConsolePorts,
   range: Range,
-  links: NowLinks,
-  isAllowed: () => Promise<boolean>,
+  linksNow: () => Promise<NowLinks | undefined>,
 ): Response {
   setAll(headers, { "content-type": "text/event-stream", "x-accel-buffering": "no" });
   let looks = 0;
   const body = new ReadableStream<Uint8Array>({
     async pull(controller) {
       if (looks > 0) await ports.wait(everyMilliseconds);
-      if (signal.aborted || ++looks > looksMax || !(await isAllowed())) {
+      const isOver = signal.aborted || ++looks > looksMax;
+      const links = isOver ? undefined : await linksNow();
+      if (links === undefined) {
         controller.close();
         return;
       }
