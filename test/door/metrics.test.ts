@@ -5,6 +5,7 @@ import { addTraffic, trafficOf } from "#audit/traffic/count";
 import { instruments, isInstrument } from "#audit/traffic/instruments";
 import { metricsText } from "#audit/traffic/exposition";
 import { startDoor, type Door } from "../support/in-process/door.ts";
+import { breakLedger } from "../support/shards.ts";
 
 let phylax: Door;
 beforeAll(async () => {
@@ -81,4 +82,19 @@ test("the metrics have the gauges that the alerts are judged by, of each log and
   expect(text).toMatch(/^phylax_ledger_logs\{state="(?:good|idle)"\} [1-9]$/mu);
   for (const part of ["ledger", "revocations", "traffic"])
     expect(text).toMatch(new RegExp(`^phylax_part_age_seconds\\{part="${part}"\\} [\\d.]+$`, "mu"));
+});
+
+test("an export that fails without a record counts as a fault", async () => {
+  const start = () => phylax.ask("payer", "$export?_type=Patient", { headers: { prefer: "respond-async" } });
+  phylax.inEachShard(breakLedger);
+  expect((await start()).status).toBe(503);
+  phylax.inEachShard("DROP TRIGGER broken");
+  vi.useFakeTimers({ now: Date.now() + 70_000, toFake: ["Date"] });
+  expect((await start()).status).toBe(202);
+  expect((await start()).status, "its append takes the numbers: the ledger answers again").toBe(202);
+  vi.setSystemTime(Date.now() + 60_000);
+  await phylax.ringAlarms();
+  vi.useRealTimers();
+  const { text } = await scrape();
+  expect(text).toMatch(/^phylax_faults_total 1$/mu);
 });

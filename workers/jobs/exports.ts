@@ -23,14 +23,19 @@ export function openExports(env: JobsEnv, book: CodeBook): (request: Request) =>
   const config = jobsConfig(env);
   const { publicUrl, mtlsUrl } = config;
   const keys = verificationKeys(config.tokenVerificationKeys);
-  const { ports, keysOfOthers, issuers, place } = openCore({ ...env, ACCOUNTING: "" }, config, keys, {
-    codesOf: isolateCodes(
-      () => book,
-      () => ports.clock(),
-    ),
-    inForm: async (...asked) => await book.inForm(...asked),
-    unknownAmong: async (codes) => book.unknownAmong(codes),
-  });
+  const { ports, numbers, keysOfOthers, issuers, place } = openCore(
+    { ...env, ACCOUNTING: "" },
+    config,
+    keys,
+    {
+      codesOf: isolateCodes(
+        () => book,
+        () => ports.clock(),
+      ),
+      inForm: async (...asked) => await book.inForm(...asked),
+      unknownAmong: async (codes) => book.unknownAmong(codes),
+    },
+  );
   const keeping = partInTime("control", env.AUTHORITY_KEEPING);
   const authorities: Authorities = {
     make: async ({ id, ends, evidence }, { who, token }) =>
@@ -111,6 +116,7 @@ export function openExports(env: JobsEnv, book: CodeBook): (request: Request) =>
         );
       return await answer;
     } catch (fault) {
+      numbers.add("phylax_faults", []);
       onFault({ requestId: id, name: fault instanceof Error ? fault.name : "unknown" });
       return outcomeAnswer(
         id,
