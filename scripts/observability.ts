@@ -17,11 +17,18 @@ export function promql({ expression, threshold }: Pick<AlertRule, "expression" |
 
 type Burn = Extract<Expression, { kind: "burn" }>;
 
-const failed = (expression: Burn, minutes: number): string =>
-  `sum(increase(phylax_refusals_total{reason=~"${failures[expression.failures].join("|")}"}[${minutes}m]))`;
+/** A fault without a record has no reason, and is a failure of the gateway. */
+function failed({ failures: name }: Burn, minutes: number): string {
+  const reasons = failures[name].join("|");
+  const series =
+    name === "gateway"
+      ? `{__name__=~"phylax_(refusals|faults)_total",reason=~"${reasons}|"}`
+      : `phylax_refusals_total{reason=~"${reasons}"}`;
+  return `sum(increase(${series}[${minutes}m]))`;
+}
 
 function burnRate(expression: Burn, minutes: number): string {
-  const all = `sum(increase(phylax_outcomes_total{interaction!="${uncounted}"}[${minutes}m]))`;
+  const all = `sum(increase({__name__=~"phylax_(outcomes|faults)_total",interaction!="${uncounted}"}[${minutes}m]))`;
   const budget = Number((1 - expression.objective).toFixed(6)); // 1 - 0.999 is not 0.001
   return `${failed(expression, minutes)} / ${all} / ${budget}`;
 }

@@ -20,6 +20,8 @@ interface Stretch {
   readonly minutes: number;
   readonly requests: number;
   readonly failed?: Readonly<Record<string, number>>;
+  /** Besides the requests. */
+  readonly faults?: number;
   readonly gauges?: Partial<Record<GaugeName, number>>;
 }
 const well: Stretch = { minutes: 90, requests: 100 };
@@ -55,6 +57,7 @@ const scenarios: Readonly<Record<string, readonly Stretch[]>> = {
     { ...well, minutes: 20 },
     { minutes: 500, requests: 800, failed: { fault: 2 } },
   ],
+  "the gateway answers 503 without a record": [well, { minutes: 30, requests: 100, faults: 20 }, well],
   "an origin is down": [well, { minutes: 40, requests: 50, failed: { origin_unreachable: 25 } }, well],
   "an origin is late": [well, { minutes: 40, requests: 100, failed: { origin_timed_out: 12 } }, well],
   "R2 is down, a log stops, a witness is away": [
@@ -87,9 +90,10 @@ function minutesOf(stretches: readonly Stretch[]): readonly Minute[] {
   const reasons = [...failures.gateway, ...failures.origin];
   const totals = new Map<string, number>(reasons.map((reason) => [seriesOf("phylax_refusals", [reason]), 0]));
   const outcomes = seriesOf("phylax_outcomes", ["read", "disclosed"]);
-  return stretches.flatMap(({ minutes, requests, failed = {}, gauges = {} }) =>
+  return stretches.flatMap(({ minutes, requests, failed = {}, faults = 0, gauges = {} }) =>
     Array.from({ length: minutes }, () => {
       totals.set(outcomes, (totals.get(outcomes) ?? 0) + requests);
+      totals.set("phylax_faults", (totals.get("phylax_faults") ?? 0) + faults);
       for (const [reason, n] of Object.entries(failed)) {
         const series = seriesOf("phylax_refusals", [reason]);
         totals.set(series, (totals.get(series) ?? 0) + n);
@@ -121,6 +125,7 @@ function firingByWatch(minutes: readonly Minute[]): readonly (readonly AlertId[]
 
 function seriesText(series: string): string {
   const [name = "", ...labels] = series.split(" ");
+  if (labels.length === 0) return `${name}_total`;
   return name === "phylax_refusals"
     ? `phylax_refusals_total{reason="${labels[0]}"}`
     : `phylax_outcomes_total{interaction="${labels[0]}",outcome="${labels[1]}"}`;

@@ -34,6 +34,10 @@ export function countedOf(totals: Traffic, at: Instant): AlertTotals {
   for (const [series, total] of totals) {
     const { instrument, labels: [label = ""] = [] } = readSeries(series) ?? {};
     if (instrument === "phylax_outcomes" && label !== uncounted) sum.all += total;
+    if (instrument === "phylax_faults") {
+      sum.all += total; // no outcome is on record
+      sum.gateway += total;
+    }
     if (instrument !== "phylax_refusals") continue;
     for (const [name, reasons] of eachFailure) if (reasons.has(label)) sum[name] += total;
   }

@@ -22,7 +22,9 @@ test("failures burn the objective only while both windows have them, and a few f
   expect(burnOf()).toBeUndefined();
 });
 
-test("the sums take refusals by their reason, and leave the operators' calls out", ({ expect }) => {
+test("the sums take refusals by their reason and faults without a record, and leave the operators' calls out", ({
+  expect,
+}) => {
   const totals = new Map([
     [seriesOf("phylax_outcomes", ["read", "disclosed"]), 90],
     [seriesOf("phylax_outcomes", ["read", "refused"]), 10],
@@ -30,11 +32,12 @@ test("the sums take refusals by their reason, and leave the operators' calls out
     [seriesOf("phylax_refusals", ["fault"]), 3],
     [seriesOf("phylax_refusals", ["origin_timed_out"]), 2],
     [seriesOf("phylax_refusals", ["token_expired"]), 5],
+    [seriesOf("phylax_faults", []), 4],
   ]);
   expect(countedOf(totals, instant(0))).toEqual({
     at: 0,
-    all: 100,
-    failed: { gateway: 3, origin: 2, late: 2 },
+    all: 104,
+    failed: { gateway: 7, origin: 2, late: 2 },
   });
 });
 
