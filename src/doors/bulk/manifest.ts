@@ -36,7 +36,11 @@ export const messagesOf = ({
     outcome("warning", "not-supported", `The parameter ${name} is not supported and was ignored.`),
   ),
   ...withheldTypes.map((type) =>
-    outcome("error", "forbidden", `The client may not search the type ${type}, or not by time.`),
+    outcome(
+      "error",
+      "forbidden",
+      `The client may not search the type ${type}, or not by time or by patient.`,
+    ),
   ),
 ];
 
