@@ -25,7 +25,7 @@ const pure = [
   "auditing",
 ] as const;
 const belowDoors = [...pure, "entrypoint"];
-const doors = ["gateway", "token", "admin", "console"] as const;
+const doors = ["gateway", "token", "admin", "console", "doors"] as const;
 const gatewayRoom = { rooms: belowDoors, from: [] } as const;
 const rooms: Record<string, { readonly rooms: readonly string[]; readonly from: readonly string[] }> = {
   kernel: { rooms: [], from: [] },
@@ -54,6 +54,8 @@ const rooms: Record<string, { readonly rooms: readonly string[]; readonly from: 
   // Code that each public surface needs; the doors build on it.
   entrypoint: { rooms: pure, from: [] },
   gateway: gatewayRoom,
+  // A room for each further tongue: what it reads and writes. It has no rule.
+  doors: { rooms: ["kernel", "fhir", "identity", "limits", "entrypoint", "gateway"], from: [] },
   token: { rooms: belowDoors, from: [] },
   admin: { rooms: belowDoors, from: ["hono", "hono/*", "zod"] },
   // Its pages ask for the same verbs as the operators' API.

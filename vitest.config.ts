@@ -23,6 +23,7 @@ const withProperties = readdirSync("test", { recursive: true, encoding: "utf8" }
   .filter((path) => readFileSync(path, "utf8").includes('from "fast-check"'));
 
 const setupFiles = ["test/support/fixed-seeds.ts"];
+const sharedCases = { alias: { "fast-check": join(import.meta.dirname, "test/support/fuzz-check.ts") } };
 
 /**
  * Files without properties whose full form is the slow lane's: the fast lane takes a sample of them, or a
@@ -32,7 +33,9 @@ const sampledInFastLane = [
   "test/bench/scale.test.ts",
   "test/e2e/auditor.test.ts",
   "test/e2e/configuration.test.ts",
+  "test/e2e/dpop.test.ts",
   "test/e2e/export.test.ts",
+  "test/e2e/old-state.test.ts",
   "test/e2e/security.test.ts",
   "test/e2e/servers-of-others.test.ts",
   "test/e2e/witnesses.test.ts",
@@ -56,6 +59,7 @@ export default defineConfig({
       "test/platform/jose/vitest.config.ts",
       "test/platform/ledger/vitest.config.ts",
       {
+        resolve: sharedCases,
         test: {
           name: "pure",
           setupFiles,
@@ -66,6 +70,7 @@ export default defineConfig({
           // Some tests start a process (the linter, the command): five seconds is too little on a busy
           // machine.
           testTimeout: 90_000,
+          hookTimeout: 90_000,
         },
       },
       {
@@ -97,11 +102,12 @@ export default defineConfig({
         },
       },
       {
-        resolve: { alias: { "fast-check": join(import.meta.dirname, "test/support/fuzz-check.ts") } },
+        resolve: sharedCases,
         test: {
           name: "fuzz",
           include: withProperties,
           testTimeout: inLane({ fast: 60_000, slow: 60_000, long: 1_200_000 }),
+          hookTimeout: 60_000,
           sequence: { groupOrder: 2 },
         },
       },

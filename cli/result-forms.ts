@@ -59,6 +59,8 @@ const caseMembers: Members = {
   statedAt: "ms since 1970, or null",
   statedBy: "operator, or null",
   statement: "what follows later disclosures, or null",
+  informedBy: "the entity that sent a notice of its amendment, or null",
+  disagreements: "`{at, requestId, resource}` of the patient's statements of disagreement",
   statementAs: "the names of the statement in records",
 };
 
@@ -69,6 +71,18 @@ export const forms = {
     headers: "headers of the answer",
     body: "the FHIR resource, or a text that is not JSON",
   }),
+  exportStart: object({ folder: "the folder", status: "polling location" }),
+  exportStatus: object({
+    files: "number of files with resources",
+    transactionTime: "start of the export",
+    "expires?": "time until which the files can be downloaded",
+  }),
+  exportDownload: object({
+    folder: "the folder",
+    transactionTime: "start of the export: `--since` of the next",
+    files: "each: `file`, `type`, `rows`",
+  }),
+  exportCancel: object({ status: "polling location, which no longer answers" }),
   registryShow: object({
     digest: "digest of the registry's state",
     "issuers?": "entries as in a registry file",
@@ -91,6 +105,15 @@ export const forms = {
     problems: "problems with the origins of the file, and what their probes found less, in words",
   }),
   proposed: object({ proposal: "id of the proposal", opens: "what it opens, in words" }),
+  alerts: object({
+    alerts: "each `alert` with its `state`, `since`, `severity`, `says`, `runbook`, `silenced`",
+    silences: "each with `id`, `alerts`, `from`, `until`, `reason`, `operator`",
+    waiting: "number of messages that wait for their receiver",
+    deadLetters: "messages that were given up",
+    key: "the public JWK of the messages' signatures",
+  }),
+  silenced: object({ silence: "id of the silence" }),
+  unsilenced: object({ ended: "id of the silence" }),
   operators: list({
     id: "id",
     status: "`active` or `suspended`",
@@ -338,6 +361,19 @@ export const forms = {
     finding: "`justified` or `unjustified`",
     note: "the officer's words, or null",
   }),
+  authorities: list({
+    id: "id of the authority",
+    client: "id",
+    origin: "name",
+    purpose: "code",
+    agreement: "id",
+    boundTo: "thumbprint of the certificate or key that made it",
+    task: "`export`",
+    madeAt: "ms since 1970",
+    endsAt: "ms since 1970",
+    endedAt: "ms since 1970, or null",
+    endedBy: "`an operator`, `jobs` or null",
+  }),
   cases: list(caseMembers),
   case: object({ ...caseMembers, notices: "the notices of an amendment: see `cases notices`" }),
   notices: list({
@@ -366,6 +402,7 @@ export const forms = {
     recipient: "name, or id of a client",
   }),
   caseConfirmed: object({ case: "id", request: "TYPE/ID at the origin" }),
+  caseOpened: object({ case: "id" }),
   caseVoided: object({ case: "id", voided: "true" }),
   caseStated: object({ case: "id", stated: "true" }),
   caseChecked: object({

@@ -19,11 +19,13 @@ export interface StartOptions {
   readonly registry: string | undefined;
   /** An act that opens access needs the approval of a second person. */
   readonly twoPersons: boolean;
+  /** The file that gets the trace of each request. */
+  readonly trace: string | undefined;
   /** Deletes the state first. */
   readonly reset: boolean;
 }
 
-export const usage = `usage: npm start -- [--port N] [--state DIR] [--bundles DIR | --origin URL [--bearer-from VARIABLE]] [--registry FILE] [--two-persons] [--reset]
+export const usage = `usage: npm start -- [--port N] [--state DIR] [--bundles DIR | --origin URL [--bearer-from VARIABLE]] [--registry FILE] [--two-persons] [--trace FILE] [--reset]
   --port N         port of the gateway (8443)
   --state DIR      keys, certificates, registry and ledger; stored between starts (.phylax)
   --bundles DIR    serve these FHIR bundles (.json, .json.gz, .ndjson, .ndjson.gz) instead of the synthetic patients
@@ -31,6 +33,7 @@ export const usage = `usage: npm start -- [--port N] [--state DIR] [--bundles DI
   --bearer-from VARIABLE  the environment variable with that server's bearer token
   --registry FILE  merge this registry file (docs/registry.md): issuers, clients, agreements, policies, grants, origins
   --two-persons    an operator's act that opens access needs the approval of a second operator (docs/registry.md)
+  --trace FILE     append the trace of each request at the FHIR base, without patient data (docs/traces.md)
   --reset          delete the state first, the ledger too`;
 
 interface Given {
@@ -40,6 +43,7 @@ interface Given {
   readonly origin?: string;
   readonly "bearer-from"?: string;
   readonly registry?: string;
+  readonly trace?: string;
   readonly reset?: boolean;
   readonly "two-persons"?: boolean;
 }
@@ -76,6 +80,7 @@ export function readOptions(args: readonly string[], folder: string): Result<Sta
     bearerFrom,
     registry: absolute(given.registry),
     twoPersons: given["two-persons"] ?? false,
+    trace: absolute(given.trace),
     reset: given.reset ?? false,
   });
 }
@@ -91,6 +96,7 @@ function parse(args: readonly string[]): Given {
       origin: text,
       "bearer-from": text,
       registry: text,
+      trace: text,
       "two-persons": { type: "boolean" },
       reset: { type: "boolean" },
     },

@@ -17,6 +17,7 @@ import { sandboxOperators, type DemoOperator } from "./operators.ts";
 import { probeOwnServer } from "./probe-own-server.ts";
 import { readRegistryFile, type RegistryFile } from "./registry-file.ts";
 import type { Runtime } from "./runtime/runtime.ts";
+import { openTraceFile } from "./trace-file.ts";
 import type { WorkerBundles } from "./runtime/worker-bundles.ts";
 import { runtimeThatTrusts } from "./runtime/trusting-runtime.ts";
 import { StartRefusal } from "./start-refusal.ts";
@@ -42,6 +43,8 @@ export interface StackOptions {
   readonly registry?: string | undefined;
   /** An act that opens access needs the approval of a second person. */
   readonly twoPersons?: boolean;
+  /** The file that gets the trace of each request. */
+  readonly trace?: string | undefined;
   /** Deletes the state first. */
   readonly reset?: boolean;
   /**
@@ -121,6 +124,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         ? { transactions: "atomic", honoursIfMatchOnDelete: true }
         : await probed();
 
+    const traces = options.trace === undefined ? undefined : await openTraceFile(options.trace);
+    if (traces !== undefined) closers.push(() => traces.close());
     const opsPort = await hold("ops");
     const ops = `https://localhost:${opsPort.port}`;
     const witnessPort = await hold("witness");
@@ -154,6 +159,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
           issuerPort: issuerPort.port,
           settleSeconds: options.settleSeconds,
           twoPersons: options.twoPersons ?? false,
+          traces: traces === undefined ? "" : `${traces.url} 1`,
         },
         keys,
       ),

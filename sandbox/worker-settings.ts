@@ -86,6 +86,8 @@ interface Place {
   readonly issuerPort: number;
   readonly settleSeconds: number | undefined;
   readonly twoPersons: boolean;
+  /** TRACES of the gateway. */
+  readonly traces: string;
 }
 
 /** Each worker's variables and secrets. */
@@ -104,6 +106,7 @@ export function workerSettings(
     issuerPort,
     settleSeconds,
     twoPersons,
+    traces,
   }: Place,
   keys: Awaited<ReturnType<typeof keysOf>>,
 ) {
@@ -119,6 +122,7 @@ export function workerSettings(
       vars: {
         PUBLIC_URL: gateway,
         MTLS_URL: mtls,
+        TRACES: traces,
         ...shards,
         ...places,
         ACCOUNTING: JSON.stringify({
@@ -162,7 +166,24 @@ export function workerSettings(
         SUBJECT_KEY: keys.subject,
       },
     },
-    jobs: { vars: { DEID_CHECK: "on" }, secrets: { CODES_KEY: keys.codes } },
+    guards: { vars: {}, secrets: {} },
+    jobs: {
+      vars: {
+        PUBLIC_URL: gateway,
+        MTLS_URL: mtls,
+        ...shards,
+        ...places,
+        TOKEN_VERIFICATION_KEYS: JSON.stringify({ keys: [publicHalf(keys.token)] }),
+        DEID_CHECK: "on",
+      },
+      serviceBindings,
+      secrets: {
+        ...secrets,
+        CODES_KEY: keys.codes,
+        PAGING_KEY: keys.paging,
+        DPOP_NONCE_KEY: keys.dpopNonce,
+      },
+    },
     ops: {
       vars: {
         OPS_URL: ops,

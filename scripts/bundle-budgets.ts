@@ -12,8 +12,9 @@ export const budgets: Readonly<Record<string, Budget>> = {
   gateway: { config: "wrangler.toml", kibibytes: 280, startMilliseconds: 700 },
   control: { config: "workers/control/wrangler.toml", kibibytes: 220, startMilliseconds: 700 },
   ledger: { config: "workers/ledger/wrangler.toml", kibibytes: 115, startMilliseconds: 700 },
-  jobs: { config: "workers/jobs/wrangler.toml", kibibytes: 80, startMilliseconds: 700 },
-  ops: { config: "workers/ops/wrangler.toml", kibibytes: 510, startMilliseconds: 700 },
+  guards: { config: "workers/guards/wrangler.toml", kibibytes: 15, startMilliseconds: 700 },
+  jobs: { config: "workers/jobs/wrangler.toml", kibibytes: 330, startMilliseconds: 700 },
+  ops: { config: "workers/ops/wrangler.toml", kibibytes: 545, startMilliseconds: 700 },
   witness: { config: "workers/witness/wrangler.toml", kibibytes: 40, startMilliseconds: 700 },
 };
 

@@ -23,7 +23,10 @@ export const workerOptions = {
 
 const handed = "./workers/gateway/handed-tables.ts";
 
-/** These options for a Worker of its own: the gateway gets tables from `control` (wrangler.toml has the same lines). */
+/**
+ * These options for a Worker of its own: the gateway gets tables from `control` (wrangler.toml has the same lines). `jobs`
+ * has the tables in its bundle, because it cuts rows into forms before it has read a policy.
+ */
 export const optionsOf = (worker: string): BuildOptions => ({
   ...workerOptions,
   ...(worker === "gateway" && {

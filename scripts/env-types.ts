@@ -8,7 +8,18 @@ const workers = [
     config: "wrangler.toml",
     folder: "gateway",
     name: "GatewayEnv",
-    others: ["workers/control/wrangler.toml", "workers/ledger/wrangler.toml", "workers/jobs/wrangler.toml"],
+    others: [
+      "workers/control/wrangler.toml",
+      "workers/ledger/wrangler.toml",
+      "workers/guards/wrangler.toml",
+      "workers/jobs/wrangler.toml",
+    ],
+  },
+  {
+    config: "workers/guards/wrangler.toml",
+    folder: "guards",
+    name: "GuardsEnv",
+    others: ["workers/control/wrangler.toml"],
   },
   { config: "workers/control/wrangler.toml", folder: "control", name: "ControlEnv", others: [] },
   { config: "workers/ledger/wrangler.toml", folder: "ledger", name: "LedgerWorkerEnv", others: [] },
@@ -16,7 +27,7 @@ const workers = [
     config: "workers/jobs/wrangler.toml",
     folder: "jobs",
     name: "JobsEnv",
-    others: ["workers/control/wrangler.toml"],
+    others: ["workers/control/wrangler.toml", "workers/ledger/wrangler.toml", "workers/guards/wrangler.toml"],
   },
   { config: "workers/witness/wrangler.toml", folder: "witness", name: "WitnessWorkerEnv", others: [] },
   {

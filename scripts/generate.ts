@@ -8,6 +8,7 @@ runSteps([
   ["node", "scripts/generate-registry-schema.ts"],
   ["node", "scripts/deid-elements.ts"],
   ["node", "scripts/refusals-page.ts"],
+  ["node", "scripts/observability.ts"],
   ["node", "scripts/command-page.ts"],
   ["node", "scripts/browser-assets.ts"],
   ["node", "scripts/draw-pictures.ts"],

@@ -23,5 +23,5 @@ test("a bundle is refused if it is too large, starts too slowly or was not measu
 test("every Worker has a budget", ({ expect }) => {
   for (const { config } of Object.values(budgets))
     expect(existsSync(join(import.meta.dirname, "..", config))).toBe(true);
-  expect(Object.keys(budgets)).toEqual(["gateway", "control", "ledger", "jobs", "ops", "witness"]);
+  expect(Object.keys(budgets)).toEqual(["gateway", "control", "ledger", "guards", "jobs", "ops", "witness"]);
 });

@@ -1,4 +1,4 @@
-import { globSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "vitest";
 import { budgetLine, ciMinutesMax, dearestFiles, lanes, refusalInCi } from "../scripts/lanes.ts";
@@ -85,6 +85,27 @@ test("every project of vitest runs in the fast lane or in the slow lane", ({ exp
   );
 });
 
+test("no test or hook of the fast lane counts as hung before a minute is over: thrice what the longest takes beside other work", ({
+  expect,
+}) => {
+  const root = import.meta.dirname;
+  const configured = [
+    ...projects(),
+    ...globSync("{door,platform/*}/vitest.config.ts", { cwd: root }).map((name) => ({
+      name,
+      testTimeout: numbersIn(join(root, name), /testTimeout: ([\d_]+)/gu)[0],
+      hookTimeout: numbersIn(join(root, name), /hookTimeout: ([\d_]+)/gu)[0],
+    })),
+  ];
+  for (const { name, testTimeout, hookTimeout } of configured)
+    expect(Math.min(testTimeout ?? 0, hookTimeout ?? 0), name).toBeGreaterThanOrEqual(60_000);
+  const own = /^ *\{ timeout: ([\d_]+) \},$|^(?:  )*\}, ([\d_]+)\);$|", \{ timeout: ([\d_]+) \}, async/gmu;
+  const shorter = globSync("**/*.test.ts", { cwd: root, exclude: ["slow/**"] }).filter((file) =>
+    numbersIn(join(root, file), own).some((milliseconds) => milliseconds < 60_000),
+  );
+  expect(shorter).toEqual([]);
+});
+
 test("no test meets the development stack of the folder from which npm was called", ({ expect }) => {
   expect(process.env).not.toHaveProperty("INIT_CWD");
 });
@@ -92,7 +113,15 @@ test("no test meets the development stack of the folder from which npm was calle
 interface NamedProject {
   readonly name: string;
   readonly include: readonly string[];
+  readonly testTimeout?: number;
+  readonly hookTimeout?: number;
 }
+
+/** The numbers that a file's text has where the pattern says. */
+const numbersIn = (file: string, pattern: RegExp): readonly number[] =>
+  Array.from(readFileSync(file, "utf8").matchAll(pattern), ([, ...groups]) =>
+    Number(groups.find((group) => group !== undefined)?.replaceAll("_", "")),
+  );
 
 /** The projects that stand in vitest.config.ts; the others have a configuration of their own. */
 function projects(): readonly NamedProject[] {

@@ -34,6 +34,7 @@ test("the control worker writes the registry, and no source of any further worke
   expect,
 }) => {
   expect(await writersIn("control"), "this check can find a writer").toEqual([
+    "src/platform/authorities/authority-rows.ts",
     "src/platform/cases/case-notices.ts",
     "src/platform/cases/case-rows.ts",
     "src/platform/consents/consent-readings.ts",

@@ -19,6 +19,8 @@ const badImports = [
     "The room table lets platform/ import only",
   ],
   ["src/entrypoint", 'export { x } from "#gateway/pipeline";', "The room table lets entrypoint/ import only"],
+  ["src/doors/bulk", 'export { x } from "#policy/grant";', "The room table lets doors/ import only"],
+  ["src/fhir", 'export { x } from "#doors/bulk/read-export";', "The room table lets fhir/ import only"],
   ["src/phi", 'export { readFileSync } from "node:fs";', "The room table lets phi/ use only"],
   [
     "src/deid-check",

@@ -8,11 +8,12 @@ import type { LedgerEnv } from "#platform/ledger/config";
 import { LedgerDoor } from "#platform/ledger/isolate/public-door";
 import { LedgerRoot as Root } from "#platform/ledger/object/root/ledger-root";
 import { LedgerShard as Shard } from "#platform/ledger/object/append/ledger-shard";
+import { TrafficBook } from "#platform/ledger/object/traffic/traffic-book";
 import type { ShelfCounted } from "./asks.ts";
 import { type Counts, countCalls, countRows, countsSoFar } from "./counts.ts";
 import { appendOf } from "./events.ts";
 
-export { AccountingIntake, AccountingShelf };
+export { AccountingIntake, AccountingShelf, TrafficBook };
 
 interface Env extends LedgerEnv {
   readonly LEDGER_BUCKET: R2Bucket;
@@ -20,6 +21,7 @@ interface Env extends LedgerEnv {
   readonly LEDGER_ROOT: DurableObjectNamespace<LedgerRoot>;
   readonly ACCOUNTING_SHELF: DurableObjectNamespace<AccountingShelf>;
   readonly ACCOUNTING_INTAKE: DurableObjectNamespace<AccountingIntake>;
+  readonly TRAFFIC_BOOK: DurableObjectNamespace<TrafficBook>;
   readonly COUNTED_SHELF: DurableObjectNamespace<CountedShelf>;
 }
 

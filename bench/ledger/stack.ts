@@ -85,6 +85,7 @@ const ledgerObjects = {
   LEDGER_ROOT: "LedgerRoot",
   ACCOUNTING_SHELF: "AccountingShelf",
   ACCOUNTING_INTAKE: "AccountingIntake",
+  TRAFFIC_BOOK: "TrafficBook",
 } as const;
 
 const countedObjects = {
@@ -92,6 +93,7 @@ const countedObjects = {
   LEDGER_ROOT: "CountedRoot",
   ACCOUNTING_SHELF: "AccountingShelf",
   ACCOUNTING_INTAKE: "AccountingIntake",
+  TRAFFIC_BOOK: "TrafficBook",
   COUNTED_SHELF: "CountedShelf",
 } as const;
 

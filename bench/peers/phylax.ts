@@ -116,17 +116,19 @@ function varsOf(originHost: string, checkpointKey: object) {
     SECRET_HOSTS: "",
   };
   const shards = { LEDGER_SHARDS: String(ledgerShards) };
+  // the gateway's links to pages are opened by jobs too
+  const shared = { PAGING_KEY: secret(), DPOP_NONCE_KEY: secret() };
   return {
     gateway: {
       ...places,
       ...shards,
       TOKEN_SIGNING_KEY: jwk("ec", "token-1"),
       RESPONSE_SIGNING_KEY: jwk("ed25519", "answers-1"),
-      PAGING_KEY: secret(),
-      DPOP_NONCE_KEY: secret(),
+      ...shared,
     },
     control: { ...places, SEEDING: "allowed", CONSENT_KEY: secret() },
-    jobs: { CODES_KEY: secret() },
+    guards: {},
+    jobs: { ...places, ...shards, ...shared, CODES_KEY: secret() },
     ledger: {
       ...shards,
       LEDGER_NAME: ledgerName,

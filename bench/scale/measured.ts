@@ -3,8 +3,8 @@
  * yields. A test compares a short run with them: the counts exactly, the bytes roughly.
  */
 export const measured = {
-  /** SQLite rows that a commit writes: its frame, and its accounting lines if it has any. */
-  rowsPerFrame: 1,
+  /** SQLite rows that a commit writes: its frame, its counters, and its accounting lines if it has any. */
+  rowsPerFrame: 2,
   rowsPerLinesRow: 1,
   /** Rows that the drain also deletes. */
   rowsPerDrainedFrame: 1,

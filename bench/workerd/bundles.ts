@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { bundledWorker, deployedWorkerText } from "../../scripts/bundle-worker.ts";
 
 /** The workers on the path of a request, or bound by one. `ops` and `witness` have no part in it. */
-export const deployedWorkers = ["gateway", "control", "ledger", "jobs"] as const;
+export const deployedWorkers = ["gateway", "control", "ledger", "guards", "jobs"] as const;
 export type DeployedWorker = (typeof deployedWorkers)[number];
 
 /** `minified` is deployed. `readable` is the same code with the names and the file comments of the sources. */

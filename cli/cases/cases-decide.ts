@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { parseArgs } from "node:util";
+import * as z from "zod";
 import { denialGrounds, type DenialGround } from "#registry/case-document";
 import { dueDays } from "#registry/cases/case-days";
 import { letterFacts, letterFrom, letterParts, type LetterFacts } from "#registry/cases/case-letter";
@@ -13,6 +14,7 @@ import {
   type Poster,
 } from "../connection/operator-post.ts";
 import { complain, giveResult, say } from "../output.ts";
+import { readNamedCall } from "../read-call.ts";
 import { writePrivateFile } from "../private-file.ts";
 import { caseNamed } from "./cases-list.ts";
 
@@ -106,17 +108,38 @@ export async function casesConfirm(args: readonly string[]): Promise<number> {
   return await withFault(() => sendStep(posterOf(values), "confirm", document, document, ["confirmed"]));
 }
 
-/** Removes an unconfirmed case whose request is not stored. */
-export async function casesVoid(args: readonly string[]): Promise<number> {
+/** Opens a case for a notice by which another entity tells of its amendment. */
+export async function casesOpen(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    options: posterOptions,
+    options: {
+      ...posterOptions,
+      origin: { type: "string" },
+      patient: { type: "string" },
+      notice: { type: "string" },
+      from: { type: "string" },
+      row: { type: "string", multiple: true, default: [] },
+    },
   });
-  const id = onlyOne(positionals);
-  return await withFault(() =>
-    sendStep(posterOf(values), "void", { case: id }, { case: id, voided: true }, ["void"]),
-  );
+  const { origin, patient, notice, from, row } = values;
+  const isWhole = ![origin, patient, notice, from].includes(undefined);
+  if (positionals.length > 0 || !isWhole) throw new Misuse();
+  const document = JSON.stringify({ origin, patient, notice, from, rows: row });
+  const reply = await postAsOperator(posterOf(values), "api/cases/open", document);
+  if (reply.status !== 200) return refused(reply);
+  const opened = z.object({ case: z.string() }).parse(reply.body);
+  giveResult(opened);
+  say(`the case is ${opened.case}: amend the record, then accept the case`);
+  return 0;
+}
+
+/** Removes a case without an answer, for a reason. */
+export async function casesVoid(args: readonly string[]): Promise<number> {
+  const { values, name: id } = readNamedCall(args, { ...posterOptions, reason: { type: "string" } });
+  if (values.reason === undefined) throw new Misuse();
+  const document = { case: id, why: textOf(values.reason) };
+  return await sendStep(posterOf(values), "void", document, { case: id, voided: true }, ["void"]);
 }
 
 /** Files what follows later disclosures of the disputed rows of a denied case. */

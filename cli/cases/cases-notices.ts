@@ -22,8 +22,10 @@ export async function casesNotices(args: readonly string[]): Promise<number> {
 
 /** Finds the holders of the amended information in the accounting. */
 export async function casesNoticesFind(args: readonly string[]): Promise<number> {
-  const { values, name: id } = readNamedCall(args, posterOptions);
-  return await sendStep(posterOf(values), "notices/find", { case: id }, { case: id, done: true }, [
+  const options = { ...posterOptions, patient: { type: "string", multiple: true } } as const;
+  const { values, name: id } = readNamedCall(args, options);
+  const document = { case: id, patients: values.patient ?? [] };
+  return await sendStep(posterOf(values), "notices/find", document, { case: id, done: true }, [
     `found: \`phylax cases notices ${id}\` lists them`,
   ]);
 }

@@ -1,23 +1,23 @@
 import { forms } from "../result-forms.ts";
 import { clientCommands } from "./client-commands.ts";
 import { deidCommands } from "./deid-commands.ts";
+import { exportCommands } from "./export-commands.ts";
 import { deploymentCommands } from "./deployment-commands.ts";
 import { operatorCommands } from "./operator-commands.ts";
 import { policyCommands } from "./policy-commands.ts";
 import { recordCommands } from "./record-commands.ts";
 import { registryCommands } from "./registry-commands.ts";
-import { researchCommands } from "./research-commands.ts";
 import { nameOf, optionsOf, type Command } from "./command.ts";
 
 /** All commands in the order of the help. A command whose words begin with a shorter command's comes first. */
 export const commands: readonly Command[] = [
   ...clientCommands,
+  ...exportCommands,
   ...registryCommands,
   ...operatorCommands,
   ...deploymentCommands,
   ...policyCommands,
   ...deidCommands,
-  ...researchCommands,
   ...recordCommands,
   {
     words: ["completion"],

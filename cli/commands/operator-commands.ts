@@ -45,6 +45,33 @@ export const operatorCommands: readonly Command[] = [
     load: async () => async (args) => (await import("../profile/profiles.ts")).profileClient(args),
   },
   {
+    words: ["alert", "list"],
+    result: forms.alerts,
+    takes: asOperator,
+    does: "Lists the alerts with their state, the silences, and the messages that no receiver took.",
+    examples: ["phylax alert list"],
+    load: async () => (await import("../alerts/alert-list.ts")).alertList,
+  },
+  {
+    words: ["alert", "silence"],
+    result: forms.silenced,
+    takes: `ALERT… --until TIME [--from TIME] --reason TEXT ${asOperator}`,
+    does: "Sends no message about alerts (or `all`) for a time of at most seven days, such as a maintenance window.",
+    examples: [
+      'phylax alert silence ledger_behind --until 2026-12-04T06:00:00Z --reason "R2 is moved"',
+      'phylax alert silence all --from 2026-12-05T02:00:00Z --until 2026-12-05T04:00:00Z --reason "upgrade"',
+    ],
+    load: async () => (await import("../alerts/alert-silence.ts")).alertSilence,
+  },
+  {
+    words: ["alert", "unsilence"],
+    result: forms.unsilenced,
+    takes: `SILENCE --reason TEXT ${asOperator}`,
+    does: "Ends a silence before its time, or a window that is to come.",
+    examples: ['phylax alert unsilence 0123456789abcdef0123456789abcdef --reason "the upgrade is done"'],
+    load: async () => (await import("../alerts/alert-silence.ts")).alertUnsilence,
+  },
+  {
     words: ["operator", "list"],
     result: forms.operators,
     takes: asOperator,

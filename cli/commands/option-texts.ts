@@ -36,6 +36,18 @@ const signIn = {
 /** Further texts, by the option, or by the verb and the option where verbs differ. */
 const texts: Readonly<Record<string, string>> = {
   "--scope": "SMART scopes of the token (default: all that the grant has)",
+  "export start --group": "id of a Group (default: all patients)",
+  "export start --system": "all resources, with those of no patient",
+  "export start --type": "resource type, or several with commas; repeat it for several",
+  "export start --type-filter":
+    "search that a type's rows must meet, such as `Condition?code=x`; repeat it for several",
+  "export start --elements":
+    "element that leaves, such as `Patient.birthDate` or `id`; repeat it for several",
+  "export start --since": "only rows that changed after this instant",
+  "export start --until": "only rows that changed before this instant",
+  "export start --patients": "file with a patient's id on each line; `-` is standard input",
+  "export start --lenient":
+    "parameters that the server does not support are ignored and named in `messages.1.ndjson`",
   "get --header": "a header of the request; repeat it for several",
   "get --include": "prints the status and the headers too",
   "registry plan --remove":
@@ -161,7 +173,13 @@ const texts: Readonly<Record<string, string>> = {
   "review close --finding": "`justified` or `unjustified`",
   "review close --note":
     "your words beside the finding, without a patient's name; changes the finding of a closed review",
+  "authorities list --all": "also authorities that were ended before their time",
   "cases list --all": "also the decided cases",
+  "cases open --origin": "name of the FHIR server",
+  "cases open --patient": "the patient, as Patient/ID",
+  "cases open --notice": "where the FHIR server has the notice, such as Communication/9",
+  "cases open --from": "the entity that sent it",
+  "cases open --row": "a row to amend",
   "cases confirm --request": "where the FHIR server has the request, such as Communication/1",
   "cases state --row": "a disputed row; without it the rows that the request names",
   "cases state --element": "a disputed member, such as valueString; without it the whole row",
@@ -170,6 +188,7 @@ const texts: Readonly<Record<string, string>> = {
     "the statement of disagreement, such as Communication/7; without it the request and its denial follow",
   "cases state --rebuttal": "the rebuttal, such as Communication/8",
   "cases state --denial": "the denial, such as Communication/6",
+  "cases notices find --patient": "a further id of the same person at the FHIR server",
   "cases notices name --person": "the person, as the individual names them",
   "cases notices sent --person": "the named person",
   "cases notices sent --holder": "id of the client",
@@ -188,6 +207,10 @@ const texts: Readonly<Record<string, string>> = {
   "cases deny --explanation": "file with further words on the basis, for the letter",
   "cases deny --template": "file of your letter, such as examples/letters/denial.txt",
   "cases deny --letter": "new file for the letter",
+  "alert silence --from": "begin of a window that is to come, in RFC 3339 (default: now)",
+  "alert silence --until": "end, in RFC 3339: at most seven days after the begin",
+  "alert silence --reason": "why, for the record: name no patient",
+  "alert unsilence --reason": "why, for the record: name no patient",
   "data-set end --agreement": "the agreement of the recipient's grant",
   "consent refile --patients": "file with a patient on each line",
   "consent check --records": "file that `ledger read --json` wrote",

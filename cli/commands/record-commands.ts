@@ -113,6 +113,22 @@ export const recordCommands: readonly Command[] = [
     load: async () => (await import("../reviews/review-close.ts")).reviewClose,
   },
   {
+    words: ["authorities", "list"],
+    result: forms.authorities,
+    takes: `[--all] ${asOperator}`,
+    does: "Lists the stored authorities under which jobs act; with --all also those that were ended before their time.",
+    examples: ["phylax authorities list"],
+    load: async () => (await import("../authorities/authorities.ts")).authoritiesList,
+  },
+  {
+    words: ["authorities", "end"],
+    result: forms.revoked,
+    takes: `CLIENT ID ${asOperator}`,
+    does: "Ends a stored authority for good: its jobs stop within ten seconds.",
+    examples: ["phylax authorities end research 0123456789abcdef0123456789abcdef"],
+    load: async () => (await import("../authorities/authorities.ts")).authoritiesEnd,
+  },
+  {
     words: ["cases", "list"],
     result: forms.cases,
     takes: `[--all] ${asOperator}`,
@@ -137,11 +153,21 @@ export const recordCommands: readonly Command[] = [
     load: async () => (await import("../cases/cases-decide.ts")).casesConfirm,
   },
   {
+    words: ["cases", "open"],
+    result: forms.caseOpened,
+    takes: `--origin NAME --patient Patient/ID --notice Communication/ID --from ENTITY [--row TYPE/ID]… ${asOperator}`,
+    does: "Opens a case for a notice by which another entity tells of its amendment (45 CFR 164.526(e)).",
+    examples: [
+      'phylax cases open --origin main --patient Patient/1 --notice Communication/9 --from "Lagos Clinic" --row Observation/1',
+    ],
+    load: async () => (await import("../cases/cases-decide.ts")).casesOpen,
+  },
+  {
     words: ["cases", "void"],
     result: forms.caseVoided,
-    takes: `ID ${asOperator}`,
-    does: "Removes an unconfirmed case, whose request the FHIR server does not have.",
-    examples: ["phylax cases void 0123456789abcdef0123456789abcdef"],
+    takes: `ID --reason FILE ${asOperator}`,
+    does: "Removes an unconfirmed case, whose request the FHIR server does not have, or a notice of another entity that amends nothing.",
+    examples: ["phylax cases void 0123456789abcdef0123456789abcdef --reason reason.txt"],
     load: async () => (await import("../cases/cases-decide.ts")).casesVoid,
   },
   {
@@ -193,7 +219,7 @@ export const recordCommands: readonly Command[] = [
   {
     words: ["cases", "notices", "find"],
     result: forms.noticesFound,
-    takes: `ID ${asOperator}`,
+    takes: `ID [--patient Patient/ID]… ${asOperator}`,
     does: "Finds in the accounting the clients that got amended information, and stores an open notice for each (45 CFR 164.526(c)(3)).",
     examples: ["phylax cases notices find 0123456789abcdef0123456789abcdef"],
     load: async () => (await import("../cases/cases-notices.ts")).casesNoticesFind,

@@ -1,11 +1,9 @@
-import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import type { JWK } from "jose";
 import { Misuse } from "../misuse.ts";
 import { accessToken } from "./access-token.ts";
 import type { DevClient } from "./dev-file.ts";
-import { keyProof } from "./key-proof.ts";
 import { closeConnections, send, type Reply } from "./mutual-tls.ts";
+import { sentAsClient } from "./sent-as-client.ts";
 import { openDeployment, type Deployment } from "./deployment.ts";
 import { giveResult, say } from "../output.ts";
 import { readCall } from "../read-call.ts";
@@ -55,25 +53,17 @@ function headerOf(text: string): readonly [string, string] {
   return [name.toLowerCase(), value];
 }
 
-/** Reads an address as a client. With a key, a second time with the nonce that the gateway asks for (RFC 9449 §9). */
-export async function readAsClient(
+/** Reads an address as a client, with its certificate or a proof of its key. */
+export const readAsClient = (
   dev: Deployment,
   client: DevClient,
   token: string,
   url: string,
   headers: Readonly<Record<string, string>>,
-): Promise<Reply> {
-  if (!client.dpop)
-    return send(dev, client, url, { headers: { ...headers, authorization: `Bearer ${token}` } });
-  const key: JWK = JSON.parse(readFileSync(client.jwk ?? "", "utf8")); // a client with dpop has a key
-  const proven = async (nonce?: string) => {
-    const dpop = await keyProof(key, { url, method: "GET", token, nonce });
-    return send(dev, undefined, url, { headers: { ...headers, authorization: `DPoP ${token}`, dpop } });
-  };
-  const first = await proven();
-  const nonce = first.headers["dpop-nonce"]?.toString();
-  return first.status === 401 && nonce !== undefined ? proven(nonce) : first;
-}
+): Promise<Reply> =>
+  sentAsClient(client, token, { url, method: "GET" }, (identity, proof) =>
+    send(dev, identity, url, { headers: { ...headers, ...proof } }),
+  );
 
 /** The body as a document, or as the text that it is. */
 function parsed(text: string): unknown {

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Agent, request } from "node:https";
-import type { IncomingHttpHeaders } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import { rootCertificates } from "node:tls";
 
 export interface Reply {
@@ -36,16 +36,20 @@ function agentFor(
   return agent;
 }
 
-/**
- * Sends one HTTPS request, with or without a client certificate. Rejects when the transfer breaks before its
- * end.
- */
-export function send(
+/** An answer whose body is still to come. */
+export interface OpenedReply {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: IncomingMessage;
+}
+
+/** Sends one HTTPS request, with or without a client certificate, and resolves when the body begins. */
+export function openRequest(
   trust: { readonly ca: string | undefined },
   identity: { readonly cert: string; readonly key: string } | undefined,
   url: string,
   { method = "GET", headers = {}, body }: Sending = {},
-): Promise<Reply> {
+): Promise<OpenedReply> {
   return new Promise((resolve, reject) => {
     const outgoing = request(
       url,
@@ -54,22 +58,25 @@ export function send(
         agent: agentFor(trust.ca, identity),
         headers: { ...headers, ...(body === undefined ? {} : { "content-length": Buffer.byteLength(body) }) },
       },
-      (incoming) => {
-        const chunks: Buffer[] = [];
-        incoming.on("data", (chunk: Buffer) => chunks.push(chunk));
-        incoming.on("end", () =>
-          resolve({
-            status: incoming.statusCode ?? 0,
-            headers: incoming.headers,
-            text: Buffer.concat(chunks).toString("utf8"),
-          }),
-        );
-        incoming.on("error", reject);
-        incoming.on("aborted", () => reject(new Error("the transfer broke")));
-      },
+      (incoming) => resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, body: incoming }),
     );
     outgoing.on("error", reject);
     outgoing.end(body);
+  });
+}
+
+/**
+ * Sends one HTTPS request, with or without a client certificate. Rejects when the transfer breaks before its
+ * end.
+ */
+export async function send(...request: Parameters<typeof openRequest>): Promise<Reply> {
+  const { status, headers, body } = await openRequest(...request);
+  const chunks: Buffer[] = [];
+  return new Promise((resolve, reject) => {
+    body.on("data", (chunk: Buffer) => chunks.push(chunk));
+    body.on("end", () => resolve({ status, headers, text: Buffer.concat(chunks).toString("utf8") }));
+    body.on("error", reject);
+    body.on("aborted", () => reject(new Error("the transfer broke")));
   });
 }
 

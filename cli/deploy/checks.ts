@@ -7,6 +7,7 @@ import {
   checkpointKeysIn,
   logVerifierKey,
   publicHalfOf,
+  sharedWithJobs,
   workerSecrets,
   type SecretForm,
 } from "../keys/made-keys.ts";
@@ -28,9 +29,9 @@ export interface Situation {
   readonly locks?: readonly LockRule[];
   /** The time of the gateway minus the time of this machine, in ms. */
   readonly clockMilliseconds?: number;
-  /** What is wrong with the answers of the host names, a sentence each. */
+  /** Faults in the answers of the host names, a sentence each. */
   readonly answering?: readonly string[];
-  /** What is wrong with the key that signs the root log. */
+  /** Faults of the key that signs the root log, a sentence each. */
   readonly rootKey?: readonly string[];
   /** The shards with which the ledger's half-year began, from the operators' door. */
   readonly halfYear?: HalfYearShards;
@@ -62,12 +63,12 @@ export const checks = {
     }),
   shards: ({ written }) =>
     (["LEDGER_SHARDS", "LEDGER_REGIONS", "LEDGER_JURISDICTION"] as const).flatMap((name) => {
-      const values = (["gateway", "ledger", "ops"] as const).map(
+      const values = (["gateway", "ledger", "ops", "jobs"] as const).map(
         (worker) => written.get(worker)?.vars?.[name],
       );
       return new Set(values).size === 1
         ? []
-        : [`${name} is ${values.map(String).join(", ")} in gateway, ledger and ops: it must be equal`];
+        : [`${name} is ${values.map(String).join(", ")} in gateway, ledger, ops and jobs: it must be equal`];
     }),
   hosts: ({ deployment, written }) => {
     const urls = [deployment.publicUrl, deployment.mtlsUrl, deployment.opsUrl, deployment.ledgerUrl];
@@ -93,7 +94,7 @@ export const checks = {
     ];
   },
   logging: ({ written }) => [...written].flatMap(([worker, config]) => loggingProblems(worker, config)),
-  "secret values": ({ secrets }) => {
+  "secret values": ({ deployment, secrets }) => {
     if (secrets === undefined) return undefined;
     const wrong = deployedWorkers.flatMap((worker) =>
       Object.entries(workerSecrets[worker]).flatMap(([name, form]) => {
@@ -102,14 +103,23 @@ export const checks = {
         return isWellFormed(value, form) ? [] : [`${name} of ${worker} is not ${formWords[form]}`];
       }),
     );
-    const values = [...secrets.values()].flatMap((each) => Object.entries(each));
+    const [gateway, jobs] = [secrets.get("gateway") ?? {}, secrets.get("jobs") ?? {}];
+    const unequal = sharedWithJobs.filter((name) => gateway[name] !== jobs[name]);
+    const values = [...secrets].flatMap(([worker, each]) =>
+      Object.entries(each).filter(([name]) => worker !== "jobs" || !sharedWithJobs.includes(name)),
+    );
     const twice = values.filter(([, value], i) => values.findIndex(([, other]) => other === value) < i);
-    return [...wrong, ...twice.map(([name]) => `${name} has the value of another secret`)];
+    return [
+      ...wrong,
+      ...unequal.map((name) => `${name} differs between gateway and jobs`),
+      ...twice.map(([name]) => `${name} has the value of another secret`),
+      ...unpublished(gateway["TOKEN_SIGNING_KEY"], deployment),
+    ];
   },
-  "secrets present": ({ present }) =>
+  "secrets present": ({ deployment, present }) =>
     present &&
     deployedWorkers.flatMap((worker) =>
-      Object.keys(workerSecrets[worker])
+      [...Object.keys(workerSecrets[worker]), ...originSecrets(worker, deployment)]
         .filter((name) => present.get(worker)?.includes(name) !== true)
         .map((name) => `${worker} has no secret ${name}: \`wrangler secret bulk\` sets it`),
     ),
@@ -158,16 +168,39 @@ function layoutProblems(
 }
 
 /** These workers are called by RPC alone. */
-const withoutHost: ReadonlySet<string> = new Set<DeployedWorker>(["control", "jobs"]);
+const withoutHost: ReadonlySet<string> = new Set<DeployedWorker>(["control", "guards", "jobs"]);
 
-function loggingProblems(worker: string, config: RawConfig | undefined): readonly string[] {
-  const text = JSON.stringify(config?.observability ?? {});
-  const problems: string[] = [];
-  if (!text.includes('"invocation_logs":false')) problems.push(`${worker} logs whole URLs (invocation_logs)`);
-  if (!text.includes('"traces":{"enabled":false}')) problems.push(`${worker} has traces, which name URLs`);
-  if (!withoutHost.has(worker) && !text.includes('"redact_query_string":true'))
-    problems.push(`${worker} logs queries, which have patient data (redact_query_string)`);
-  return problems;
+/** Faults in the platform's logs and traces of a worker. A named environment replaces them. */
+export function loggingProblems(worker: string, config: RawConfig | undefined): readonly string[] {
+  const named = Object.values(config?.env ?? {}).map(({ observability }) => observability);
+  const all = [config?.observability ?? {}, ...named.filter((given) => given !== undefined)];
+  const isIn = (part: string) => all.every((given) => JSON.stringify(given).includes(part));
+  return [
+    ...(isIn('"invocation_logs":false') ? [] : [`${worker} logs whole URLs (invocation_logs)`]),
+    ...(isIn('"traces":{"enabled":false}') ? [] : [`${worker} has the platform's traces, which name URLs`]),
+    ...(withoutHost.has(worker) || isIn('"redact_query_string":true')
+      ? []
+      : [`${worker} logs queries, which have patient data (redact_query_string)`]),
+  ];
+}
+
+/** Secrets of origins and issuers, which each worker with the core sends (ADR 138). */
+const originSecrets = (worker: DeployedWorker, { secretHosts }: Environment): readonly string[] =>
+  worker === "gateway" || worker === "jobs"
+    ? secretHosts.map((place) => place.slice(0, place.indexOf("@")))
+    : [];
+
+/** `jobs` proves tokens of the built-in issuer by its public keys alone. */
+function unpublished(
+  signingKey: string | undefined,
+  { tokenVerificationKeys }: Environment,
+): readonly string[] {
+  if (signingKey === undefined || !isWellFormed(signingKey, "ES256")) return [];
+  const { kid, x } = publicHalfOf(signingKey);
+  const isThere = tokenVerificationKeys?.keys.some((key) => key.kid === kid && key.x === x) === true;
+  return isThere
+    ? []
+    : ["tokenVerificationKeys lacks the public half of TOKEN_SIGNING_KEY, which jobs needs"];
 }
 
 /** The verifier keys that auditors and witnesses need, from the ledger's secret. */

@@ -47,8 +47,14 @@ export const environmentSchema = z.strictObject({
   witnesses: z.array(z.strictObject({ url: z.url(), key: z.string() })).default([]),
   /** See docs/accounting.md. */
   accounting: z.record(z.string(), z.unknown()).optional(),
+  /** The collector of traces, the part of the requests, and the secret with its `Authorization`. See docs/traces.md. */
+  traces: z
+    .strictObject({ collector: z.url(), share: z.number().gt(0).max(1), secret: z.string().optional() })
+    .optional(),
   /** The console's settings; absent: there is no console. See docs/console.md. */
   console: z.record(z.string(), z.unknown()).optional(),
+  /** The https URL that alerts are posted to; absent: none is posted. See docs/metrics.md. */
+  alertWebhook: z.url({ protocol: /^https$/u }).optional(),
   tokenVerificationKeys: z.strictObject({ keys: z.array(publicJwk) }).optional(),
   responseVerificationKeys: z.strictObject({ keys: z.array(publicJwk) }).optional(),
   approvals: z.enum(["one-person", "two-persons"]).default("two-persons"),

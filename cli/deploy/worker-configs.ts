@@ -4,7 +4,7 @@ import { workerConfigs } from "../keys/made-keys.ts";
 import type { Environment } from "./environment.ts";
 
 /** The workers of a deployment, in the order in which they are deployed: bindings run one way. */
-export const deployedWorkers = ["control", "ledger", "jobs", "gateway", "ops"] as const;
+export const deployedWorkers = ["control", "ledger", "guards", "jobs", "gateway", "ops"] as const;
 export type DeployedWorker = (typeof deployedWorkers)[number];
 
 /** A configuration of a worker, as wrangler reads it from TOML or JSON. */
@@ -25,6 +25,7 @@ export interface RawConfig {
   readonly workers_dev?: boolean;
   readonly preview_urls?: boolean;
   readonly observability?: unknown;
+  readonly env?: Readonly<Record<string, { readonly observability?: unknown }>>;
 }
 
 /** The configurations of an environment: file name to content. */
@@ -84,7 +85,7 @@ function configOf(
     ...base,
     name: named(base.name),
     vars: { ...base.vars, ...variablesOf(worker, deployment) },
-    ...(worker === "gateway" && bindingsOf(deployment)),
+    ...((worker === "gateway" || worker === "jobs") && bindingsOf(deployment)),
     ...(hosts.length > 0 && { routes: hosts.map((pattern) => ({ pattern, custom_domain: true })) }),
     ...(services && { services: services.map((each) => changed(each, { service: named(each.service) })) }),
     ...(objects && {
@@ -111,17 +112,18 @@ const changed = <T extends object, U extends object>(entry: T, members: U): T & 
   ...members,
 });
 
-/** The gateway's bindings to origins, where there are any. */
+/** The bindings to origins, where there are any. */
 const bindingsOf = ({ vpcServices, mtlsCertificates }: Environment): object => ({
   ...(vpcServices.length > 0 && { vpc_services: vpcServices }),
   ...(mtlsCertificates.length > 0 && { mtls_certificates: mtlsCertificates }),
 });
 
-/** The host names of a worker: custom domains. `control` and `jobs` have none. */
+/** The host names of a worker: custom domains. `control`, `guards` and `jobs` have none. */
 function hostsOf(worker: DeployedWorker, deployment: Environment): readonly string[] {
   const urls: readonly (string | undefined)[] = {
     control: [],
     ledger: [deployment.ledgerUrl],
+    guards: [],
     jobs: [],
     gateway: [deployment.publicUrl, deployment.mtlsUrl],
     ops: [deployment.opsUrl],
@@ -152,8 +154,16 @@ function variablesOf(worker: DeployedWorker, deployment: Environment): Record<st
         AUDITOR_KEYS: { keys: deployment.auditors },
         WITNESSES: deployment.witnesses,
       };
+    case "guards":
+      return {};
     case "jobs":
-      return { LEDGER_JURISDICTION: deployment.jurisdiction };
+      return {
+        ...places,
+        ...placement,
+        MTLS_URL: deployment.mtlsUrl ?? "",
+        LEDGER_SPREAD: String(deployment.spread),
+        TOKEN_VERIFICATION_KEYS: text(deployment.tokenVerificationKeys),
+      };
     case "gateway":
       return {
         ...places,
@@ -161,6 +171,7 @@ function variablesOf(worker: DeployedWorker, deployment: Environment): Record<st
         MTLS_URL: deployment.mtlsUrl ?? "",
         LEDGER_SPREAD: String(deployment.spread),
         ACCOUNTING: text(deployment.accounting),
+        TRACES: tracesOf(deployment.traces),
         TOKEN_VERIFICATION_KEYS: text(deployment.tokenVerificationKeys),
         RESPONSE_VERIFICATION_KEYS: text(deployment.responseVerificationKeys),
       };
@@ -171,9 +182,13 @@ function variablesOf(worker: DeployedWorker, deployment: Environment): Record<st
         IDENTITY_HOSTS: deployment.identityHosts.join(" "),
         APPROVALS: deployment.approvals,
         CONSOLE: text(deployment.console),
+        ALERT_WEBHOOK: deployment.alertWebhook ?? "",
       };
   }
 }
+
+const tracesOf = (traces: Environment["traces"]): string =>
+  traces === undefined ? "" : [traces.collector, traces.share, traces.secret ?? []].flat().join(" ");
 
 /** The file of a worker's configuration in the folder of an environment. */
 export const configFile = (folder: string, worker: DeployedWorker): string => join(folder, `${worker}.json`);

@@ -8,6 +8,7 @@ import {
   newPrivateJwk,
   newSecret,
   publicHalfOf,
+  sharedWithJobs,
   witnessVerifierKey,
   workerSecrets,
   type Worker,
@@ -49,26 +50,27 @@ function makeDeployment(folder: string, ledgerName: string, environment: string 
   const files = workers.map((worker) => [worker, join(folder, `${worker}.secrets.json`)] as const);
   const publicFile = join(folder, "public.json");
   refuseExisting([...files.map(([, file]) => file), publicFile]);
-  const made = new Map<Worker, Readonly<Record<string, string>>>();
-  for (const [worker, file] of files) {
-    const secrets = Object.fromEntries(
-      Object.entries(workerSecrets[worker]).map(([name, form]) => [name, newSecret(name, form)]),
-    );
-    made.set(worker, secrets);
-    writePrivate(file, secrets);
-  }
-  const [ledger, gateway] = [made.get("ledger") ?? {}, made.get("gateway") ?? {}];
+  const [ledger, gateway] = [secretsOf("ledger"), secretsOf("gateway")];
+  const shared = Object.entries(gateway).filter(([name]) => sharedWithJobs.includes(name));
+  const made: Readonly<Partial<Record<Worker, Readonly<Record<string, string>>>>> = {
+    ledger,
+    gateway,
+    jobs: { ...secretsOf("jobs"), ...Object.fromEntries(shared) },
+  };
+  for (const [worker, file] of files) writePrivate(file, made[worker] ?? secretsOf(worker));
   const root = logVerifierKey(ledger["CHECKPOINT_KEY"] ?? "", ledgerName);
+  const tokenSigningKey = publicHalfOf(gateway["TOKEN_SIGNING_KEY"] ?? "");
   const keys = {
     ledgerName,
     root,
-    tokenSigningKey: publicHalfOf(gateway["TOKEN_SIGNING_KEY"] ?? ""),
+    tokenSigningKey,
     responseSigningKey: publicHalfOf(gateway["RESPONSE_SIGNING_KEY"] ?? ""),
   };
   writeFileSync(publicFile, `${JSON.stringify(keys, undefined, 2)}\n`, { flag: "wx" });
   giveResult({ files: Object.fromEntries(files), public: publicFile, verifierKey: root });
   say(`root log: ${root}`);
   say(`${publicFile}: the public halves; --keys takes this file`);
+  say(`tokenVerificationKeys: ${JSON.stringify({ keys: [tokenSigningKey] })}`);
   for (const [worker, file] of files) {
     const config = configOf(worker, environment);
     if (environment === undefined) say(`npx wrangler secret bulk ${file} -c ${config}`);
@@ -76,6 +78,11 @@ function makeDeployment(folder: string, ledgerName: string, environment: string 
   }
   say(`Then store ${folder} offline, and delete it here: these files are the deployment's secrets.`);
 }
+
+const secretsOf = (worker: Worker): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    Object.entries(workerSecrets[worker]).map(([name, form]) => [name, newSecret(name, form)]),
+  );
 
 function makeWitness(folder: string, name: string): void {
   const file = join(folder, "witness.secrets.json");

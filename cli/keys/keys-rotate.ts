@@ -6,6 +6,7 @@ import {
   checkpointKeysIn,
   newSecret,
   publicHalfOf,
+  sharedWithJobs,
   configOf,
   workerSecrets,
   type Worker,
@@ -71,7 +72,8 @@ export function keysRotate(args: readonly string[]): number {
       if (step.secrets !== undefined && written !== undefined) {
         writePrivate(written, step.secrets);
         files.push(written);
-        say(`   npx wrangler secret bulk ${written} -c ${configOf(worker, values.environment)}`);
+        for (const each of workersWith(worker, name))
+          say(`   npx wrangler secret bulk ${written} -c ${configOf(each, values.environment)}`);
       }
       say(`   ${step.next}`);
     }
@@ -104,6 +106,10 @@ function workerOf(secrets: Readonly<Record<string, string>>, name: string): Work
   if (worker === undefined) throw new UnusableName(`no worker has the secret ${name}`);
   return worker;
 }
+
+/** The workers that have the secret with one value. */
+const workersWith = (worker: Worker, name: string): readonly Worker[] =>
+  sharedWithJobs.includes(name) && worker !== "ops" ? ["jobs", "gateway"] : [worker];
 
 const shared = (worker: Worker, secrets: Readonly<Record<string, string>>): number => {
   const names = Object.keys(workerSecrets[worker]);
@@ -177,12 +183,14 @@ function signingSteps(name: string, variable: string, current: string): readonly
       secrets: { [name]: made },
       next: "Wait six minutes: a token lives five, and clocks differ by one.",
     },
-    {
-      does: `Take ${memberOf(variable)} (${variable}) out, and deploy.`,
-      next:
-        name === "RESPONSE_SIGNING_KEY"
-          ? "Leave the old half in for as long as clients may check an old answer."
-          : "Done.",
-    },
+    name === "RESPONSE_SIGNING_KEY"
+      ? {
+          does: `Take ${memberOf(variable)} (${variable}) out, and deploy.`,
+          next: "Leave the old half in for as long as clients may check an old answer.",
+        }
+      : {
+          does: `Take the old half out of ${memberOf(variable)} (${variable}), and deploy.`,
+          next: "Done: jobs has the new half from there.",
+        },
   ];
 }

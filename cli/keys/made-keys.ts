@@ -20,7 +20,7 @@ export interface PrivateJwk {
   readonly use: "sig" | "enc";
 }
 
-export type Worker = "gateway" | "control" | "ledger" | "jobs" | "ops" | "witness";
+export type Worker = "gateway" | "control" | "ledger" | "guards" | "jobs" | "ops" | "witness";
 /** How the value of a secret is made. `list`: `NEW OLD`, the first is used and each is accepted. */
 export type SecretForm = "Ed25519" | "Ed25519 list" | "ES256" | "list";
 
@@ -34,16 +34,24 @@ export const workerSecrets: Readonly<Record<Worker, Readonly<Record<string, Secr
   },
   control: { CONSENT_KEY: "list" },
   ledger: { CHECKPOINT_KEY: "Ed25519 list", ACCOUNTING_KEY: "list", SUBJECT_KEY: "list" },
-  jobs: { CODES_KEY: "list" },
+  guards: {},
+  jobs: { CODES_KEY: "list", PAGING_KEY: "list", DPOP_NONCE_KEY: "list" },
   ops: { DPOP_NONCE_KEY: "list", CONSOLE_SESSION_KEY: "list" },
   witness: { WITNESS_KEY: "Ed25519" },
 };
+
+/**
+ * The secrets of the gateway that `jobs` has with the same values: it accepts the gateway's nonces, and the gateway opens
+ * the links in an export's rows (ADR 144).
+ */
+export const sharedWithJobs: readonly string[] = ["PAGING_KEY", "DPOP_NONCE_KEY"];
 
 /** The configuration of each worker, relative to the repository. */
 export const workerConfigs: Readonly<Record<Worker, string>> = {
   gateway: "wrangler.toml",
   control: "workers/control/wrangler.toml",
   ledger: "workers/ledger/wrangler.toml",
+  guards: "workers/guards/wrangler.toml",
   jobs: "workers/jobs/wrangler.toml",
   ops: "workers/ops/wrangler.toml",
   witness: "workers/witness/wrangler.toml",

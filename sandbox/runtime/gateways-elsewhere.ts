@@ -45,9 +45,7 @@ export async function startElsewhere(count: number, { statePath, gateway, ledger
   await wakeShards(ledgerUrl, Number(gateway.bindings?.["LEDGER_SHARDS"]));
   const started = Array.from({ length: count }, (_, i) => {
     const name = `${gateway.name}-${i + 1}`;
-    const guards = { className: "ClientGuard", scriptName: gateway.name };
-    const durableObjects = { ...gateway.durableObjects, CLIENT_GUARD: guards };
-    const workers = [{ ...gateway, name, durableObjects, unsafeRegisterWorker: false }];
+    const workers = [{ ...gateway, name, unsafeRegisterWorker: false }];
     return connected(
       { host: "127.0.0.1", port: 0, cf: false, ...output, workers },
       statePath,

@@ -129,6 +129,7 @@ export async function startRuntime(
     readonly control: WorkerSettings;
     /** With the port of its public addresses, which the console names to browsers. */
     readonly ledger: WorkerSettings & { readonly port: number };
+    readonly guards: WorkerSettings;
     readonly jobs: WorkerSettings;
     readonly ops: WorkerSettings;
     /**
@@ -153,6 +154,7 @@ export async function startRuntime(
   const gateway = worker("gateway", bundles.gateway, settings.gateway);
   const control = worker("control", bundles.control, settings.control);
   const ledger = worker("ledger", bundles.ledger, settings.ledger);
+  const guards = worker("guards", bundles.guards, settings.guards);
   const jobs = worker("jobs", bundles.jobs, settings.jobs);
   const ops = worker("ops", bundles.ops, settings.ops);
   const witness = worker("witness", bundles.witness, settings.witness);
@@ -174,6 +176,7 @@ export async function startRuntime(
       gateway,
       control,
       count === 0 ? ledger : keptAwake(ledger),
+      guards,
       jobs,
       ops,
       witness,

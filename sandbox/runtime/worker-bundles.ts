@@ -17,6 +17,7 @@ export const configurations = {
   gateway: "wrangler.toml",
   control: "workers/control/wrangler.toml",
   ledger: "workers/ledger/wrangler.toml",
+  guards: "workers/guards/wrangler.toml",
   jobs: "workers/jobs/wrangler.toml",
   ops: "workers/ops/wrangler.toml",
   witness: "workers/witness/wrangler.toml",

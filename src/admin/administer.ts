@@ -7,7 +7,7 @@ import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import type { RecordedOnly } from "#entrypoint/client-refusals";
 import { claimAction, type ActionAttempt } from "./act-once.ts";
-import { json, notModified, problem } from "./answer.ts";
+import { json, notModified, plainText, problem } from "./answer.ts";
 import { operatorChallenge } from "./challenge.ts";
 import { authenticateOperator, mayStillAct } from "./authenticate-operator.ts";
 import type { Operator, Role, SeenOfOperator } from "./operator.ts";
@@ -27,6 +27,7 @@ export interface Submission extends OperatorArrival, Omit<SignedCall, "method" |
   readonly idempotencyKey: string | null;
   readonly ifMatch: string | null;
   readonly ifNoneMatch: string | null;
+  readonly accept: string | null;
   /** The requested path, without the first slash. */
   readonly path: string;
   /** The parameters of the path and of the query. */
@@ -71,8 +72,10 @@ export interface Verb {
   readonly document?: z.core.$ZodType;
   /** The parameters of its path and its query. */
   readonly parameters?: z.ZodObject;
-  /** The form of its answer. */
+  /** The form of its answer; of a text, of the text. */
   readonly answer: z.ZodType;
+  /** The media type of its answer; `application/json` without it. */
+  readonly answerType?: string;
   /** True: `If-Match` names the state that the act expects. A verb without it refuses `If-Match`. */
   readonly isConditional?: boolean;
   /** True: the answer has an `ETag`, and `If-None-Match` is answered by 304. */
@@ -87,6 +90,8 @@ export interface Verb {
 
 /** A proven request for a verb. */
 export interface OperatorCall {
+  /** The id by which its records name the request. */
+  readonly requestId: string;
   /** Undefined for `GET`. */
   readonly document: unknown;
   readonly operator: Operator;
@@ -94,12 +99,24 @@ export interface OperatorCall {
   readonly parameters: Readonly<Record<string, string>>;
   /** The opaque part of `If-Match`. */
   readonly ifMatch: string | undefined;
+  readonly accept: string | null;
+}
+
+/** An answer that is no JSON. */
+export class Text {
+  readonly mediaType: string;
+  readonly text: string;
+
+  constructor(mediaType: string, text: string) {
+    this.mediaType = mediaType;
+    this.text = text;
+  }
 }
 
 /** A completed act. */
 export interface Act {
   /** It has counts and flags, and no patient data. */
-  readonly answer: object;
+  readonly answer: object | Text;
   /** For the record: the entries that changed. */
   readonly effect?: readonly object[];
   /** The proposal that the operator approved. */
@@ -149,7 +166,7 @@ class VerbRequest {
 
   async answer(): Promise<Response> {
     const { method, roles, changes, isConditional } = this.#verb;
-    const { at, path, body, contentType, idempotencyKey, parameters } = this.#submission;
+    const { at, path, body, contentType, idempotencyKey, parameters, accept } = this.#submission;
     const ports = this.#ports;
     const call = { ...this.#submission, method, url: `${ports.url}/${path}` };
     const operator = await authenticateOperator(call, roles, ports, this.#trail.seen);
@@ -173,7 +190,14 @@ class VerbRequest {
     const { value } = document.value;
     try {
       return await this.#run(
-        { document: value, operator: operator.value, parameters, ifMatch },
+        {
+          requestId: this.#submission.id,
+          document: value,
+          operator: operator.value,
+          parameters,
+          ifMatch,
+          accept,
+        },
         { digest, text: changes === "nothing" ? undefined : withoutPrivateKeys(value) },
         claimed.value,
       );
@@ -239,7 +263,9 @@ class VerbRequest {
     }
     await attempt?.done(answer);
     await this.#trail.ended({ status: 200 }, effect && JSON.stringify(effect), approval);
-    return json(id, 200, answer, tagged);
+    return answer instanceof Text
+      ? plainText(id, answer.mediaType, answer.text, tagged)
+      : json(id, 200, answer, tagged);
   }
 
   async #answerRejected(

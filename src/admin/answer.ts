@@ -14,6 +14,17 @@ export function json(
   return new Response(JSON.stringify(body), { status, headers });
 }
 
+export function plainText(
+  requestId: string,
+  mediaType: string,
+  text: string,
+  extra: Readonly<Record<string, string>>,
+): Response {
+  const headers = baseHeaders(requestId);
+  setAll(headers, { "content-type": mediaType, ...extra });
+  return new Response(text, { headers });
+}
+
 /** 304: the caller has this state. */
 export function notModified(requestId: string, extra: Readonly<Record<string, string>>): Response {
   const headers = baseHeaders(requestId);

@@ -11,6 +11,7 @@ import { administer, type Submission, type Verb } from "./administer.ts";
 import { json, problem } from "./answer.ts";
 import { openApiDocument } from "./openapi.ts";
 import { openApiPage } from "./openapi-page.ts";
+import { metricsVerb } from "./metrics.ts";
 import { listOperatorsVerb, removeOperatorVerb, suspendOperatorVerb } from "./operators.ts";
 import {
   applyRegistryVerb,
@@ -29,7 +30,9 @@ import {
   proposeVerb,
   showProposalVerb,
 } from "./proposals.ts";
+import { listAlertsVerb, silenceAlertsVerb, unsilenceAlertsVerb } from "./tasks/alerts.ts";
 import { endDataSetVerb } from "./tasks/data-sets.ts";
+import { listAuthoritiesVerb } from "./tasks/authorities.ts";
 import {
   acceptCaseVerb,
   confirmCaseVerb,
@@ -38,6 +41,7 @@ import {
   listCasesVerb,
   stateCaseVerb,
   unstateCaseVerb,
+  openCaseVerb,
   voidCaseVerb,
   findNoticesVerb,
   nameNoticeVerb,
@@ -143,10 +147,13 @@ export const adminVerbs = (ports: AdminPorts): readonly Verb[] => [
   liftVerb(ports.registry, ports.approvals),
   suspendAccountingVerb(ports.accountings),
   restoreLedgerVerb(ports.restores),
+  metricsVerb(ports),
+  listAuthoritiesVerb(ports.registry),
   listReviewsVerb(ports.reviews),
   closeReviewVerb(ports.reviews),
   listCasesVerb(ports.cases),
   confirmCaseVerb(ports.cases),
+  openCaseVerb(ports.cases),
   voidCaseVerb(ports.cases),
   extendCaseVerb(ports.cases),
   acceptCaseVerb(ports.cases),
@@ -158,6 +165,9 @@ export const adminVerbs = (ports: AdminPorts): readonly Verb[] => [
   sendNoticeVerb(ports.cases),
   waiveNoticeVerb(ports.cases),
   endDataSetVerb(ports.dataSets),
+  listAlertsVerb(ports.alerts),
+  silenceAlertsVerb(ports.alerts, ports.clock),
+  unsilenceAlertsVerb(ports.alerts),
   listConsentsVerb(ports.consents),
   refileConsentsVerb(ports.consents),
 ];
@@ -186,6 +196,7 @@ function submissionOf(
     idempotencyKey: headers.get("idempotency-key"),
     ifMatch: headers.get("if-match"),
     ifNoneMatch: headers.get("if-none-match"),
+    accept: headers.get("accept"),
     body,
   };
 }

@@ -3,7 +3,7 @@ import type { CredentialDenied } from "#identity/denial";
 import { judgeSignIn, type SignInDemand } from "#identity/sign-in";
 import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
-import { denied, type TokenDenied } from "./denied.ts";
+import { denied, type SignInDenied } from "./denied.ts";
 import type { Operator, Role, SeenOfOperator } from "./operator.ts";
 import type { AdminPorts } from "./ports.ts";
 import { proveSignIn, type SignedCall, type SignInProblem } from "./prove-sign-in.ts";
@@ -12,7 +12,7 @@ export type OperatorRefusal =
   | CertificateRefusal
   | SignInProblem
   | CredentialDenied
-  | TokenDenied
+  | SignInDenied
   | {
       readonly reason:
         | "certificate_missing"

@@ -84,7 +84,7 @@ function operationOf(verb: Verb): Schema {
           "Phylax-Receipt": { schema: { type: "string" } },
           ...(hasEtag === true && { ETag: { schema: { type: "string" } } }),
         },
-        content: { "application/json": { schema: schemaOf(answer, "output") } },
+        content: { [verb.answerType ?? "application/json"]: { schema: schemaOf(answer, "output") } },
       },
       ...(hasEtag === true && { 304: { description: "The state has the ETag of If-None-Match." } }),
       ...Object.fromEntries(refusalStatuses.map((status) => [status, refusal])),

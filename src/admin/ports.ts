@@ -1,3 +1,7 @@
+import type { GaugeReading } from "#audit/alerts/gauges";
+import type { Silence } from "#audit/alerts/silence";
+import type { Traffic } from "#audit/traffic/instruments";
+import type { AuthorityProblem } from "#identity/authority/authority-document";
 import type { CaseProblem } from "#registry/case-document";
 import type { Holder, HoldersRequest } from "#audit/accounting/holders";
 import type { ProofSink } from "#audit/ports";
@@ -70,6 +74,8 @@ export interface RegistryDesk {
   probes(): Promise<readonly object[]>;
   /** In force when it returns, and everywhere within ten seconds. */
   revoke(denial: unknown): Promise<Result<void, DenialProblem>>;
+  /** A page of the stored authorities under which jobs act. */
+  authorities(document: unknown): Promise<Result<readonly object[], AuthorityProblem>>;
   /** False when nothing of that name was denied. */
   lift(denial: unknown): Promise<Result<boolean, DenialProblem | { readonly reason: "approval_required" }>>;
 }
@@ -97,6 +103,11 @@ type HoldersSought = HoldersQuery & { readonly amendedBy: string | null };
 export interface CaseTasks {
   list(document: unknown): Promise<Result<readonly object[], CaseProblem>>;
   confirm(document: unknown): Promise<Result<void, CaseProblem>>;
+  open(
+    document: unknown,
+    operator: string,
+    requestId: string,
+  ): Promise<Result<{ readonly case: string }, CaseProblem>>;
   void(document: unknown): Promise<Result<void, CaseProblem>>;
   extend(document: unknown, operator: string): Promise<Result<{ readonly due: string }, CaseProblem>>;
   accept(document: unknown, operator: string): Promise<Result<void, CaseProblem>>;
@@ -105,8 +116,8 @@ export interface CaseTasks {
   unstate(document: unknown, operator: string): Promise<Result<void, CaseProblem>>;
   /** The question for the accounting of an accepted case, and the client that made the amendment. */
   holdersSought(document: unknown): Promise<Result<HoldersSought, CaseProblem>>;
-  /** Asks the accounting, which records the call before the answer. */
-  holders(query: HoldersQuery, operator: string): Promise<readonly Holder[]>;
+  /** Asks the accounting, which records the call before the answer, as a step of the request. */
+  holders(query: HoldersQuery, operator: string, requestId: string): Promise<readonly Holder[]>;
   /** Answers the notices that were not stored before. */
   addHolders(
     document: unknown,
@@ -122,6 +133,15 @@ export interface CaseTasks {
 export interface DataSets {
   /** False: there is no such data set, or it was over before. */
   end(dataSet: DataSet): Promise<boolean>;
+}
+
+/** The alerts, and the times in which they send no message. */
+export interface Alerts {
+  report(): Promise<object>;
+  /** The id of the silence. */
+  silence(silence: Omit<Silence, "id">): Promise<string>;
+  /** False: there is no silence of this id, or it is over. */
+  endSilence(id: string): Promise<boolean>;
 }
 
 /** `two-persons`: an act that opens access needs the approval of a second person. */
@@ -184,6 +204,11 @@ export interface AdminPorts {
   readonly approvals: Approvals;
   readonly accountings: AccountingHolds;
   readonly restores: LedgerRestore;
+  /** The totals of the traffic book. Throws when it does not answer. */
+  readonly traffic: () => Promise<Traffic>;
+  readonly alerts: Alerts;
+  /** The gauges of the alerts' last look. Throws when it does not answer. */
+  readonly gauges: () => Promise<readonly GaugeReading[]>;
   readonly requestKeys: RequestKeys;
   readonly reviews: ReviewTasks;
   readonly cases: CaseTasks;

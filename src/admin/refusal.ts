@@ -1,3 +1,4 @@
+import type { AuthorityProblem } from "#identity/authority/authority-document";
 import type { CaseProblem } from "#registry/case-document";
 import { facesIn, type ExactFaces } from "#entrypoint/faces-of";
 import { operatorRefusals } from "#entrypoint/operator-refusals";
@@ -16,11 +17,14 @@ export type RejectionReason =
   | DenialProblem["reason"]
   | SuspensionProblem["reason"]
   | ReviewDocumentProblem["reason"]
+  | AuthorityProblem["reason"]
   | CaseProblem["reason"]
   | ConsentQuestionProblem["reason"]
   | RestoreProblem["reason"]
   | "data_set_malformed"
   | "data_set_not_open"
+  | "silence_malformed"
+  | "silence_not_open"
   | "approval_required"
   | "proposal_malformed"
   | "proposal_not_open"

@@ -5,12 +5,12 @@ import { rejectedAt, type Rejected, type Verb } from "./administer.ts";
 import type { Approvals, RegistryDesk } from "./ports.ts";
 
 /**
- * Denies a token, key, certificate, client, agreement, grant or policy for an operator with the role
+ * Denies a token, key, certificate, client, agreement, grant, policy, authority or person for an operator with the role
  * `revoker`: docs/revocation.md.
  */
 export const revokeVerb = (registry: Pick<RegistryDesk, "revoke">): Verb => ({
   interaction: "revoke",
-  does: "Refuses a token, key, certificate, client, agreement, grant or policy everywhere within ten seconds.",
+  does: "Refuses a token, key, certificate, client, agreement, grant, policy, authority or person everywhere within ten seconds.",
   document: denialDocuments,
   answer: z.object({ revoked: z.literal(true) }),
   changes: "repeatably",

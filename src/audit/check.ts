@@ -77,6 +77,7 @@ const optional: Readonly<Record<string, ValueCheck>> = {
     unnamed: listOf(isRecordText, ITEMS_MAX),
   }),
   unjudged: isCount,
+  authority: isHexId,
 };
 
 // The tables as lists, made once: each append reads its events.

@@ -38,7 +38,7 @@ const isFill: ValueCheck = (value) => typeof value === "string" && value.length 
 type GroupName = Exclude<
   keyof AuditEvent,
   | ("id" | "step" | "at" | "kind" | "patients" | "unnamed" | "counts" | "traceId" | "tally" | "asked")
-  | ("reserve" | "consents" | "permits" | "unjudged")
+  | ("reserve" | "consents" | "permits" | "unjudged" | "authority")
 >;
 /** A field of a group. */
 export type GroupField = readonly [key: number, check: ValueCheck];

@@ -119,6 +119,8 @@ export interface AuditEvent {
   readonly decision?: DecidedBy | undefined;
   /** The form of 45 CFR 164.514 in which rows leave under the policy. */
   readonly form?: RecordedForm | undefined;
+  /** Id of the stored authority under which a job acted, 32 lower-case hex digits. */
+  readonly authority?: string | undefined;
   /** Only for a purpose of break-glass. */
   readonly emergency?: Emergency | undefined;
   /** The number of refusals by reason; only of kind `refusals`. */

@@ -18,7 +18,7 @@ const unpermitted = codes(
 const byRow = codes("row_outside_access resource_withheld");
 /** A credential failed, or the client or its key is denied: §171.203, security. */
 const byCredential =
-  /^(?:token|certificate|proof|binding|key|signature|request_signature|client|assertion|sign_in|step_up|authorization|jws)_|^audience_mismatch$/u;
+  /^(?:token|certificate|proof|binding|key|signature|request_signature|client|person|authority|assertion|sign_in|step_up|authorization|jws)_|^audience_mismatch$/u;
 /** A part of the gateway or of its surroundings did not answer: §171.205, health IT performance. */
 const byLoad = codes(
   "origin_throttled origin_unavailable origin_circuit_open origin_busy origin_timed_out origin_unreachable client_busy " +

@@ -21,6 +21,7 @@ export interface AuditRecord {
 }
 
 const VERSION = 1;
+const idBytes = 16;
 
 /**
  * The key table of the plaintext (docs/ledger-format.md); the fields of groups have keys of their own. A number
@@ -60,6 +61,7 @@ const keys = {
   measured: 35,
   unjudged: 36,
   form: 37,
+  authority: 38,
 } as const;
 // A digest is hex in an event and bytes in a record.
 const digestFields: ReadonlySet<string> = new Set([
@@ -154,6 +156,7 @@ export function encodeUnseeded(event: AuditEvent, part: number, parts: number): 
   count += writeGroup(writer, "measured", event.measured, event);
   count += writeUnjudged(writer, event);
   count += writeGroup(writer, "form", event.form, event);
+  if (event.authority !== undefined) count += writeField(writer, keys.authority, fromHex(event.authority));
   writer.mapEnd(map, count);
   return { plaintext: writer.finish(), seedAt };
 }
@@ -303,6 +306,7 @@ export function decodeRecord(
     tally: fromMap(map.get(keys.tally)),
     asked: map.get(keys.asked),
     consents: hexOf(map.get(keys.consents)),
+    authority: hexOf(map.get(keys.authority), idBytes),
     unjudged: map.get(keys.unjudged),
     patients: located(pairs(map.get(keys.patients) ?? []), map.get(keys.states)),
     unnamed: map.get(keys.unnamed) ?? [],
@@ -348,9 +352,11 @@ function putTexts(event: Readonly<Record<string, unknown>>, map: ReadonlyMap<num
 }
 
 /** A digest that is not 32 bytes becomes null, which no check accepts. */
-const hexOf = (digest: unknown): string | null | undefined => {
+const hexOf = (digest: unknown, length = 32): string | null | undefined => {
   if (digest === undefined) return undefined;
-  return digest instanceof Uint8Array && digest.length === 32 ? Buffer.from(digest).toString("hex") : null;
+  return digest instanceof Uint8Array && digest.length === length
+    ? Buffer.from(digest).toString("hex")
+    : null;
 };
 
 const pairs = (value: unknown): unknown =>

@@ -8,7 +8,7 @@ import { isArray, isObject, textAt, type Json, type JsonObject } from "#fhir/jso
 import { elementsOf } from "#fhir/r4/elements";
 import { typeShapeOf } from "#fhir/validate/shape";
 import type { Scopes } from "#identity/scopes";
-import { fateOf, fates, formTableOf, type DeidForm, type FateName } from "#policy/form/fates";
+import { fateOf, fates, formTableOf, hasParts, type DeidForm, type FateName } from "#policy/form/fates";
 import type { PolicyForm } from "#policy/schema";
 import { readPath } from "#policy/view/element-path";
 import type { ExplainStep } from "./explain-step.ts";
@@ -73,7 +73,7 @@ export function fateInForm(type: string, path: string, form: DeidForm): string {
           .map((each) => ({ type: each.type, fate: fateOf(parent, each.name, each.type) })),
       ),
     );
-    const ends = found.filter(({ fate }) => fates[fate].change[form] !== "parts");
+    const ends = found.filter(({ fate }) => !hasParts(fates[fate].change[form]));
     if (ends.length > 0) {
       const changed = ends.filter(({ fate }) => fates[fate].change[form] !== "keep");
       return [...new Set(changed.map(({ fate }) => spoken(fate, form)))].join("; ");
@@ -120,8 +120,9 @@ function membersChanged(
     const fate = slot === undefined ? undefined : fateOf(type, name, slot.type);
     if (slot === undefined || fate === undefined || elementsApart.has(name))
       return [{ kind, path: at + name, why: "the form names no such extension or member" }];
-    const below =
-      fates[fate].change[table] === "parts" ? partsChanged(slot.type, value, left, place, name) : undefined;
+    const below = hasParts(fates[fate].change[table])
+      ? partsChanged(slot.type, value, left, place, name)
+      : undefined;
     const isLost = left === undefined && fates[fate].change[table] !== "out";
     const why = isLost ? `no part of it leaves (${spoken(fate, table)})` : spoken(fate, table);
     return below ?? [{ kind, path: at + name, why }];

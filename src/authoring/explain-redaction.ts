@@ -6,7 +6,7 @@ import type { ResourceView } from "#policy/compile";
 import type { ElementView, ObjectView } from "#policy/view/view";
 import {
   redactResource,
-  extensionView,
+  extensionViewOf,
   siblingView,
   type RedactContext,
   type RedactRefusal,
@@ -179,7 +179,7 @@ function viewBelow(
   element: ElementView | undefined,
   view: ObjectView,
 ): ObjectView | undefined {
-  if (name === "extension" || name === "modifierExtension") return extensionView;
+  if (name === "extension" || name === "modifierExtension") return extensionViewOf(view.extensions);
   if (name.startsWith("_")) return siblingView(view.extensions);
   return element?.kind === "object" ? element.viewOf(item) : undefined;
 }

@@ -1,4 +1,6 @@
-import type { CompiledPolicy, CompiledRule } from "#policy/compile";
+import { compilePolicy, type CompiledPolicy, type CompiledRule } from "#policy/compile";
+import { narrowedToForm } from "#policy/form/narrowed-view";
+import { showsInEachRule } from "#policy/relations";
 import type { Access } from "#policy/row-access";
 import type { PolicyDocument } from "#policy/schema";
 
@@ -10,6 +12,13 @@ export interface Explained {
   readonly access: Access;
   /** The source of the user's patients, in words. */
   readonly users?: string;
+}
+
+/** The basis by which the gateway decides: no rule of its policy shows what a form removes. */
+export function asDecided(about: Explained): Explained {
+  if (about.document.form === undefined) return about;
+  const policy = compilePolicy(narrowedToForm(about.document), "");
+  return { ...about, policy, access: { ...about.access, shows: showsInEachRule(policy) } };
 }
 
 /** A step of a decision. */

@@ -12,7 +12,7 @@ import { evaluate } from "#policy/evaluate";
 import { evaluateWrite } from "#policy/evaluate-write";
 import { explainForm } from "./explain-form.ts";
 import { explainSearch, isFoundByReference } from "./explain-search.ts";
-import { rulesNamed, type Explained, type ExplainStep } from "./explain-step.ts";
+import { asDecided, rulesNamed, type Explained, type ExplainStep } from "./explain-step.ts";
 import type { PolicyRefusal, SearchGrant } from "#policy/grant";
 import { canCoverSome, rowAccessOf } from "#policy/row-access";
 import type { RuleInteraction } from "#policy/schema";
@@ -32,7 +32,7 @@ export interface Explanation {
 
 /** Explains a request by a policy and scopes, rule by rule. It contacts no server. */
 export function explain(about: Explained, interaction: Interaction): Explanation {
-  const explained = inFormOfPolicy(explainKind(about, interaction), about, interaction);
+  const explained = inFormOfPolicy(explainKind(asDecided(about), interaction), about, interaction);
   const { refused, steps } = explained;
   // The refusal concerns the listing as a whole, and no step above covers it.
   return refused === undefined || steps.some(({ ok }) => !ok)

@@ -1,11 +1,10 @@
 import { isResourceType, r4ResourceTypes } from "#fhir/r4/elements";
-import { compilePolicy, type CompiledRule } from "#policy/compile";
+import type { CompiledRule } from "#policy/compile";
 import { formTableOf, withheldTypes } from "#policy/form/fates";
-import { narrowedToForm } from "#policy/form/narrowed-view";
 import { canCoverSome, rowAccessOf } from "#policy/row-access";
 import { shownPaths } from "#policy/view/view-diff";
 import { fateInForm } from "./explain-form.ts";
-import type { Explained } from "./explain-step.ts";
+import { asDecided, type Explained } from "./explain-step.ts";
 import { conditionText } from "./row-kinds.ts";
 
 /** The rows of a type that leave under equal conditions, and all of their elements that leave. */
@@ -27,8 +26,8 @@ const readings = { read: "r", search: "s" } as const;
  * Every type, and each of its elements, that a policy and scopes let a client see, by the compiled views that cut
  * answers. Rows that several entries cover show the elements of all of them.
  */
-export function grantedTypes({ document, access }: Explained): readonly GrantedRows[] {
-  const policy = compilePolicy(narrowedToForm(document), "");
+export function grantedTypes(about: Explained): readonly GrantedRows[] {
+  const { document, access, policy } = asDecided(about);
   const form = document.form && formTableOf(document.form);
   return r4ResourceTypes.flatMap((type): readonly GrantedRows[] => {
     if (!isResourceType(type) || (form !== undefined && Object.hasOwn(withheldTypes, type))) return [];

@@ -18,7 +18,8 @@ import { type NowLinks, NowPage } from "./pages/now.tsx";
 import { consolePages, mayOpen } from "./console-page.ts";
 import { PageHandlers } from "./page-handlers.ts";
 import type { ConsolePorts } from "./ports.ts";
-import { LogRates } from "./rates.ts";
+import { plotRange } from "./traffic/timeline.ts";
+import { lookAtTraffic } from "./traffic/report.ts";
 import { SessionSeal } from "./session.ts";
 import { SignInPages } from "./sign-in.tsx";
 import { admitVisit } from "./visit.ts";
@@ -28,7 +29,6 @@ export function addConsole(app: Hono, ports: ConsolePorts): void {
   const seal = new SessionSeal(ports.sealingKeys);
   const pages = new PageHandlers(app, ports, seal);
   const signIn = new SignInPages(ports, seal);
-  const rates = new LogRates();
   const { places, admin } = ports;
 
   app.get("/console/assets/:name", ({ req }) => assetAnswer(req.param("name"), admin.newId()));
@@ -38,12 +38,19 @@ export function addConsole(app: Hono, ports: ConsolePorts): void {
   pages.answerAnyone("/console/signed-out", async (_, id) => signIn.ended(id));
   pages.step("/console/sign-out", consolePages.now, async (visit) => signIn.end(visit));
 
-  pages.show("/console", consolePages.now, async ({ operator }) => ({
-    content: NowPage({ report: await lookNow(ports, rates), links: linksFor(operator) }),
-  }));
-  pages.answer("/console/now/live", consolePages.now, async ({ request, id, operator }) => {
-    const isAllowed = async () => (await admitVisit(request, id, ports, seal)).ok;
-    return liveAnswer(request, dataHeaders(id), ports, rates, linksFor(operator), isAllowed);
+  pages.show("/console", consolePages.now, async ({ url, operator }) => {
+    const range = plotRange(url.searchParams.get("range"));
+    const [report, traffic] = await Promise.all([lookNow(ports), lookAtTraffic(ports, range)]);
+    return { content: NowPage({ report, traffic, range, links: linksFor(operator) }) };
+  });
+  pages.answer("/console/now/live", consolePages.now, async ({ request, url, id }) => {
+    const linksNow = async () => {
+      const visit = await admitVisit(request, id, ports, seal);
+      const isAllowed = visit.ok && mayOpen(consolePages.now, visit.value.operator);
+      return isAllowed ? linksFor(visit.value.operator) : undefined;
+    };
+    const range = plotRange(url.searchParams.get("range"));
+    return liveAnswer(request, dataHeaders(id), ports, range, linksNow);
   });
   pages.answerAnyone("/console/", async (_, id) => redirectAnswer("/console", pageHeaders(id, places)));
   for (const add of [

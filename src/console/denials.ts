@@ -48,6 +48,7 @@ export function deniedClient(
     case "client":
     case "agreement":
     case "grant":
+    case "authority":
       return denial.client;
     case "certificate":
       return ownerOf(denial.x5t);
@@ -55,6 +56,7 @@ export function deniedClient(
       return URL.canParse(denial.issuer) ? undefined : denial.issuer;
     case "proof_key":
     case "policy":
+    case "person":
       return undefined;
   }
 }
@@ -77,5 +79,9 @@ export function denialInWords(denial: LastingDenial, client: string | undefined)
       return denied.proofKey(denial.jkt);
     case "policy":
       return denied.policy(denial.digest);
+    case "authority":
+      return denied.authority(denial.authority, denial.client);
+    case "person":
+      return denied.person(denial.subject, denial.issuer);
   }
 }

@@ -4,7 +4,6 @@ import { endsSoon, type RegistryEnd } from "#registry/ends-soon";
 import type { WaitingWork } from "#registry/waiting-work";
 import type { DenialInForce } from "./denials.ts";
 import type { ConsolePorts } from "./ports.ts";
-import type { LogRates } from "./rates.ts";
 
 /** The parts of the page Now; undefined: the part does not answer. */
 export interface NowReport {
@@ -16,29 +15,28 @@ export interface NowReport {
   readonly waiting: WaitingWork | undefined;
   /** The client of a registered certificate with a known end. */
   readonly ownerOf: (x5t: string) => string | undefined;
-  readonly rates: LogRates;
 }
 
 /** Asks every part at once. A part that fails is left out: this page is for the moments when parts fail. */
-export async function lookNow(ports: ConsolePorts, rates: LogRates): Promise<NowReport> {
+export async function lookNow(ports: ConsolePorts): Promise<NowReport> {
   const [health, origins, ends, denials, waiting] = await Promise.all([
-    answered(ports.health),
-    answered(ports.origins),
-    answered(ports.ends),
-    answered(ports.denials),
-    answered(ports.waiting),
+    answerOrNone(ports.health),
+    answerOrNone(ports.origins),
+    answerOrNone(ports.ends),
+    answerOrNone(ports.denials),
+    answerOrNone(ports.waiting),
   ]);
   const at = ports.admin.clock();
-  if (health !== undefined) rates.add(health, at);
   const soon = ends?.filter(({ ends: end }) => endsSoon(end, at));
   const ownerOf = (x5t: string) => ends?.find(({ name }) => name === x5t)?.client;
-  return { at, health, origins, ends: soon, denials, waiting, ownerOf, rates };
+  return { at, health, origins, ends: soon, denials, waiting, ownerOf };
 }
 
-async function answered<T>(ask: () => Promise<T>): Promise<T | undefined> {
+/** Undefined: the part does not answer. The page names it. */
+export async function answerOrNone<T>(ask: () => Promise<T>): Promise<T | undefined> {
   try {
     return await ask();
   } catch {
-    return undefined; // the page names the part
+    return undefined;
   }
 }

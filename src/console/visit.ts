@@ -75,6 +75,7 @@ export async function admitVisit(
       idempotencyKey: once === undefined ? null : `"${once}"`, // a string of RFC 8941
       ifMatch: null,
       ifNoneMatch: null,
+      accept: null,
       path: verb.path.replaceAll(/\{(\w+)\}/gu, (_, name: string) => parameters[name] ?? ""),
       parameters,
       body: document === undefined ? undefined : bytesOf(document),

@@ -38,6 +38,21 @@ export const disclosedInWords = (counts: string): string =>
     })
     .join("; ");
 
+/** The time of day of a moment, in UTC: `16:20`. */
+export const dayTimeText = (at: number): string => new Date(at).toISOString().slice(11, 16);
+
+/** A wait in milliseconds or seconds. Infinity is above the longest wait that is told apart. */
+export function waitText(milliseconds: number): string {
+  if (milliseconds === Infinity) return texts.traffic.longest;
+  return milliseconds < 1_000 ? `${milliseconds}\u00A0ms` : `${milliseconds / 1_000}\u00A0s`;
+}
+
+/** A share of a hundred, with a decimal below ten. */
+export function percentText(share: number): string {
+  if (share > 0 && share < 0.1) return "<\u00A00.1\u00A0%";
+  return `${share > 0 && share < 10 ? share.toFixed(1) : Math.round(share)}\u00A0%`;
+}
+
 /** A number with thin separators: 12 345. */
 export const numberText = (value: number): string =>
   String(value).replaceAll(/\B(?=(?:\d{3})+$)/gu, "\u202F");

@@ -7,6 +7,7 @@ import {
   type IdentifierName,
 } from "./identifiers.ts";
 import { r4CodedNames, r4MemberNames, r4RequiredCodes } from "./r4-names.gen.ts";
+import { isAskedAge, isCodedAge, isOfScale, saysOldAge } from "./questions.ts";
 import type { ReadValue } from "./read-json.ts";
 import { readUnit } from "./units.ts";
 
@@ -32,7 +33,7 @@ export function findIdentifiers(
   year: number,
 ): readonly LeftIdentifier[] {
   const walk = new Walk(form, year);
-  walk.row(resource, { path: "", name: "", resourceType: "", parent: undefined });
+  walk.row(resource, emptyPlace);
   return walk.findings;
 }
 
@@ -41,6 +42,8 @@ interface Place {
   readonly name: string;
   readonly resourceType: string;
   readonly parent: ReadObject | undefined;
+  /** The object around the parent. */
+  readonly around: ReadObject | undefined;
 }
 
 const memberNames: ReadonlySet<string> = new Set(r4MemberNames.split(" "));
@@ -79,7 +82,7 @@ class Walk {
     else if (value.kind === "number") this.#note(this.#numberClass(value.text, place), place);
   }
 
-  #object(object: ReadObject, { path, resourceType, name }: Place): void {
+  #object(object: ReadObject, { path, resourceType, name, parent }: Place): void {
     const type = textOf(object, "resourceType") ?? resourceType;
     const here = path === "" || textOf(object, "resourceType") !== undefined ? joined(path, type) : path;
     const seen = new Set<string>();
@@ -92,11 +95,13 @@ class Walk {
         name: plain,
         resourceType: type,
         parent: object,
+        around: parent,
       };
       if (isKnown && plain === "resource") this.row(value, place);
       else if (isKnown) this.value(value, place);
       else this.#note("other", place);
     }
+    if (isCodedAge(name, parent)) this.#note("age", { ...emptyPlace, path: here });
     if (name === "extension" && !isNamedExtension(object)) this.#note("other", { ...emptyPlace, path: here });
   }
 
@@ -108,7 +113,7 @@ class Walk {
   }
 
   #textClass(text: string, place: Place): IdentifierName | undefined {
-    if (isPermitted(text, place)) return undefined;
+    if (isPermitted(text, place)) return isOldAge(text, place) ? "age" : undefined;
     if (/^\d{4}$/u.test(text) && isDate(place)) {
       this.#firstYear = Math.min(this.#firstYear, Number(text));
       return this.#year - Number(text) >= 90 ? "age" : undefined;
@@ -133,16 +138,17 @@ class Walk {
     if ((name !== "value" && timed === undefined) || (code ?? unit) === undefined) return undefined; // Money
     const read = readUnit(code ?? unit ?? "");
     if (read === undefined) return "other";
-    if (read.kind === "other") return undefined;
+    if (read.kind === "other") return isAskedAge(place.around) ? "age" : undefined;
     const size = Math.abs(Number(text)) * (read.kind === "time" ? read.years : read.ones);
     if (text === "90" && code === "a" && textOf(parent, "comparator") === ">=") return undefined;
-    if (size >= 90) return "age";
+    if (size >= 90)
+      return read.kind === "number" && size <= 100 && isOfScale(place.around) ? undefined : "age";
     if (read.kind === "time" && size > this.#age.years) this.#age = { years: size, place };
     return undefined;
   }
 }
 
-const emptyPlace: Place = { path: "", name: "", resourceType: "", parent: undefined };
+const emptyPlace: Place = { path: "", name: "", resourceType: "", parent: undefined, around: undefined };
 const joined = (path: string, name: string): string => (path === "" ? name : `${path}.${name}`);
 const isFreeOfLimited = (name: string): boolean => ["city", "state", "country"].includes(name);
 const isDate = ({ name, path }: Place): boolean => mayBeDate(name) || path.endsWith(".dateCriterion.value");
@@ -186,6 +192,10 @@ function isPermitted(text: string, { name, parent, resourceType }: Place): boole
     return resourceType === "Practitioner" && /^[12]\d{9}$/u.test(text);
   return codedNames.has(name) && requiredCodes.has(text);
 }
+
+/** A code of HL7 has words; the codes of other systems are numbers. */
+const isOldAge = (text: string, { name, parent }: Place): boolean =>
+  name === "code" && /hl7\.org\//u.test(textOf(parent, "system") ?? "") && saysOldAge(text);
 
 /** A code of a public system, or a unit of UCUM that the checker can read. */
 function isCode(text: string, parent: ReadObject | undefined): boolean {

@@ -7,7 +7,8 @@ import { masked, requiredOf } from "#policy/view/masked";
 import { countryNamed, stateNamed } from "#residence/us-states";
 import { namedExtension } from "./extensions.ts";
 import { fateOf, fates, withheldTypes, type DeidForm, type ValueChange } from "#policy/form/fates";
-import { isKnownCode } from "./known-codes.ts";
+import { isKnownCode, spellsOldAge } from "./known-codes.ts";
+import { asksAge, isOnScale, scaleMax } from "./questions.ts";
 import { ageOf, unitOf, unitSystem } from "./units.ts";
 import { zip3Of } from "./zip3.ts";
 
@@ -79,10 +80,13 @@ export class Deidentification {
     ),
     randomId: ofText((id, _, row) => this.#code(textAt(row, "resourceType") ?? "", id)),
     parts: ofObject((value, slot) => this.#members(value, slot.type)),
-    measure: ofObject((value, slot) => this.#measure(value, slot, false)),
-    cappedMeasure: ofObject((value, slot) => this.#measure(value, slot, true)),
+    answer: ofObject((value, slot, parent) =>
+      asksAge(parent) ? undefined : this.#members(value, slot.type),
+    ),
+    measure: ofObject((value, slot) => this.#measure(value, slot)),
+    cappedMeasure: ofObject((value, slot, parent) => this.#measure(value, slot, parent)),
     cappedTime: (value, slot, timing) => this.#timing(value, slot.element.name, timing),
-    coding: ofObject(codingLeft),
+    coding: ofObject((value) => codingLeft(value, this.#context.form)),
     reference: ofObject((value) => this.#reference(value)),
     providerName: ofObject(nameLeft),
     providerNumber: ofObject(numberLeft),
@@ -228,7 +232,8 @@ export class Deidentification {
     return true;
   }
 
-  #measure(input: JsonObject, slot: Slot, isCapped: boolean): JsonObject | undefined {
+  /** @param capped the object around a value that may tell an age. Undefined: the form has ages. */
+  #measure(input: JsonObject, slot: Slot, capped?: JsonObject): JsonObject | undefined {
     const [value, system, comparator] = [
       property(input, "value"),
       textAt(input, "system"),
@@ -249,8 +254,13 @@ export class Deidentification {
       system: unitSystem,
       code,
     };
-    if (!isCapped || years === undefined || Math.abs(years) < 1) return plain;
-    if (age?.kind === "number") return Math.abs(years) < oldest ? plain : undefined;
+    if (capped === undefined) return plain;
+    if (years === undefined) return asksAge(capped) ? undefined : plain; // an age in kilograms is an age
+    if (Math.abs(years) < 1) return plain;
+    if (age?.kind === "number")
+      return Math.abs(years) < oldest || (Math.abs(years) <= scaleMax && isOnScale(capped))
+        ? plain
+        : undefined;
     if (this.#keepsTime(Math.abs(years))) return plain;
     if (!this.#keepsTimes) return undefined;
     // `>= 90 a` would be untrue of `< 95 a`, and a Quantity without a comparator cannot say it.
@@ -313,9 +323,9 @@ const ofText =
   (value, slot, parent) =>
     typeof value === "string" ? change(value, slot, parent) : undefined;
 const ofObject =
-  (change: (value: JsonObject, slot: Slot) => JsonObject | undefined): Changer =>
-  (value, slot) =>
-    isObject(value) ? change(value, slot) : undefined;
+  (change: (value: JsonObject, slot: Slot, parent: JsonObject) => JsonObject | undefined): Changer =>
+  (value, slot, parent) =>
+    isObject(value) ? change(value, slot, parent) : undefined;
 const inForm = (form: RegExp): Changer => ofText((text) => (form.test(text) ? text : undefined));
 
 /** A resource of a type that may leave, whose meaning no unknown rule changes. */
@@ -372,8 +382,9 @@ function zipLeft(text: string, address: JsonObject): string | undefined {
   return isHere ? zip3Of(text) : undefined;
 }
 
-function codingLeft(coding: JsonObject): JsonObject | undefined {
+function codingLeft(coding: JsonObject, form: DeidForm): JsonObject | undefined {
   const [system, code] = [textAt(coding, "system") ?? "", textAt(coding, "code") ?? ""];
+  if (form === "safe-harbor" && spellsOldAge(system, code)) return undefined;
   return isKnownCode(system, code) ? { system, code } : undefined;
 }
 

@@ -47,9 +47,17 @@ export function isKnownCode(system: string, code: string): boolean {
   return (grammars.get(system) ?? (ofHl7.test(system) ? hl7 : undefined))?.test(code) === true;
 }
 
-/** The parameter of the first code that is of no public code system; undefined: there is none. */
+// An age from 90 on, as in the ISO 8601 durations of IHE's age ranges (`P90Y--P9999Y`), or a word for it.
+const oldAge =
+  /^(?=.*(?:age|years?|yrs?|over|older|plus|\dy))(?=.*(?<!\d)(?:9\d|1[0-2]\d)(?!\d))|nonagenarian|centenarian/iu;
+
+/** Answers whether a code of HL7 is spelled as an age over 89, which does not leave under Safe Harbor. */
+export const spellsOldAge = (system: string, code: string): boolean =>
+  ofHl7.test(system) && oldAge.test(code);
+
+/** The parameter of the first code that no row in a form shows; undefined: there is none. */
 export const unknownAmong = (codes: readonly AskedCode[]): string | undefined =>
-  codes.find(({ system, code }) => !isKnownCode(system, code))?.parameter;
+  codes.find(({ system, code }) => !isKnownCode(system, code) || spellsOldAge(system, code))?.parameter;
 
 // The dihedral check of SNOMED CT identifiers (Verhoeff): nine of ten numbers of other kinds fail.
 const rows =

@@ -227,7 +227,17 @@ export const clientRefusals = {
 
   // Credentials: every failed check has the same face
   ...rowFor([...certificateProblems, ...signatureProblems, ...deniedCredentials], credentialOrClient),
-  ...rowFor([...tokenProblems, "binding_mismatch"], badCredential),
+  ...rowFor(
+    [
+      ...tokenProblems,
+      "binding_mismatch",
+      "person_denied",
+      "authority_denied",
+      "authority_ended",
+      "authority_needs_caller",
+    ],
+    badCredential,
+  ),
   ...rowFor(
     ["certificate_not_registered", "certificate_outside_validity", "client_unknown", "client_suspended"],
     credentialOrClient,
@@ -351,6 +361,31 @@ export const clientRefusals = {
   ),
   resource_id_malformed: badValue(
     "The id is malformed. Write 1 to 64 of the characters A-Z, a-z, 0-9, - and the full stop.",
+  ),
+  export_unknown: fhir(
+    404,
+    "not-found",
+    "There is no such export. Check the address, or start a new export.",
+  ),
+  ...rowFor(
+    ["too_many_exports", "too_many_authorities"],
+    fhir(
+      429,
+      "throttled",
+      "The client has too many exports or downloads. Wait for an end, or end some of them.",
+    ),
+  ),
+  ...rowFor(
+    [
+      "export_parameter_unknown",
+      "export_parameter_malformed",
+      "export_format_not_supported",
+      "export_type_unknown",
+      "export_patient_not_here",
+    ],
+    invalid(
+      "A parameter of the export is not supported or malformed. Correct it, and start the export again.",
+    ),
   ),
   query_too_long: fhir(414, "too-long", "The query is too long. Post the search to _search as a form."),
   query_malformed: misshapen("The query is malformed. Write it as UTF-8 in percent encoding."),
@@ -703,7 +738,7 @@ export const clientRefusals = {
     "The request for an amendment cannot be taken in now, so it was not sent. Send it again.",
   ),
   too_many_cases: tooCostlyWrite(
-    "Of your requests for amendments of this patient's record, 20 are open. Wait for the answer to one, or name an open request in partOf to add to it.",
+    "Of your requests for amendments of this patient's record, 20 are open, or this request has 20 statements. Wait for an answer, or name an open request in partOf to add to it.",
   ),
   too_many_consents: tooCostlyWrite(
     "Clients without the patient's authority share 100 Consents in force for each patient, and there is no room for one of yours. Delete some of yours, or ask the patient or a consent registrar.",

@@ -59,7 +59,7 @@ export const operatorRefusals = {
   ),
   ...rowFor(certificateProblems, unproven),
   ...rowFor(
-    [...signatureProblems, ...deniedCredentials, ...tokenProblems],
+    [...signatureProblems, ...deniedCredentials, ...tokenProblems, "person_denied"],
     unauthenticated(badOperatorToken),
   ),
   ...rowFor(proofProblems, {
@@ -151,8 +151,21 @@ export const operatorRefusals = {
   data_set_not_open: unprocessable(
     "There is no data set with codes of this name. Check client, agreement, origin and dataSet.",
   ),
+  authority_malformed: unprocessable(
+    "This is no request for a list of authorities. Correct what pointer and detail name.",
+  ),
+  silence_malformed: unprocessable(
+    "This is no silence of alerts. Correct what pointer and detail name; a silence ends within seven days.",
+  ),
+  silence_not_open: unprocessable("There is no silence of this id. Check the id in the list of alerts."),
   case_malformed: unprocessable("This is no request about cases. Correct what pointer and detail name."),
   case_not_open: unprocessable("There is no open case of this id. Check the id in the list of cases."),
+  case_informed: unprocessable(
+    "This case is a notice of another entity, which 45 CFR 164.526(e) neither denies nor extends. Amend the record and accept the case, or void the case if you hold no such information.",
+  ),
+  case_known: unprocessable(
+    "This message has a case, of a request or of a different notice. Check the list of all cases.",
+  ),
   case_extended: unprocessable(
     "The time of this case was extended before, and 45 CFR 164.526(b)(2)(ii) allows one extension. Accept or deny the request.",
   ),
@@ -163,7 +176,7 @@ export const operatorRefusals = {
     "No write through the gateway has linked an amendment to this request. Write a Provenance that names the request as an entity, then accept.",
   ),
   case_not_unconfirmed: unprocessable(
-    "There is no unconfirmed case of this id: only a case of which the server did not say where its request is, ten minutes after its receipt. Check the list of cases.",
+    "There is no unconfirmed case of this id: only a case of which the server did not say where its request is, ten minutes after its receipt, or a notice of another entity that has no amendment. Check the list of cases.",
   ),
   case_not_denied: unprocessable(
     "There is no denied case of this id: a statement follows a denial (45 CFR 164.526(d)). Check the id in the list of all cases.",

@@ -30,7 +30,7 @@ export function capabilityStatement(
   return {
     resourceType: "CapabilityStatement",
     status: "active",
-    date: "2026-11-28", // the date of the last change to the supported features
+    date: "2026-12-02", // the date of the last change to the supported features
     publisher: "Phylax",
     kind: "instance",
     ...(isUsCore && { instantiates: [usCoreServer] }),
@@ -52,6 +52,7 @@ export function capabilityStatement(
           ...(form === undefined ? [{ code: "batch" }, { code: "transaction" }] : []),
           { code: "search-system" },
         ],
+        operation: [exportOperation("")],
         ...(types.length > 0 && { resource: types.map((type) => writtenWith(type, profiles, form)) }),
       },
     ],
@@ -72,8 +73,16 @@ function writtenWith(
 ) {
   const { type, ...rest } = writtenCapability(capability, form === undefined ? "full-support" : "not-match");
   const supportedProfile = profiles.get(type);
-  return { type, ...(supportedProfile !== undefined && { supportedProfile }), ...rest };
+  const written = { type, ...(supportedProfile !== undefined && { supportedProfile }), ...rest };
+  if (type !== "Patient" && type !== "Group") return written;
+  return { ...written, operation: [...(rest.operation ?? []), exportOperation(`${type.toLowerCase()}-`)] };
 }
+
+/** `$export` of FHIR Bulk Data Access: at system level (``), at Patient level (`patient-`) or at Group level. */
+const exportOperation = (level: string) => ({
+  name: "export",
+  definition: `http://hl7.org/fhir/uv/bulkdata/OperationDefinition/${level}export`,
+});
 
 const security = (oauth: OAuthUris) => ({
   extension: [

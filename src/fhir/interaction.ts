@@ -55,10 +55,16 @@ export type Reading =
   /** `posted`: by `POST [type]/_search`. */
   | ({ readonly kind: "search"; readonly posted: boolean } & Search);
 
+/** A request for an export, as its record names it. */
+export interface ExportStep {
+  readonly interaction: "$export" | "$export-status" | "$export-cancel" | "$export-file";
+  readonly parameters?: readonly (readonly [name: string, value: string])[];
+}
+
 /** Answered without any resource of the origin. */
 export type AnsweredLocally =
-  /** `metadata`, by an authenticated client: the client's own permissions. */
-  | { readonly kind: "capabilities" }
+  /** `metadata`, by an authenticated client: the client's own permissions. `asExport`: an export asks for them. */
+  | { readonly kind: "capabilities"; readonly asExport?: ExportStep }
   /** `[type]/$validate`, or on an id: checks that a submitted resource has the structure of R4. */
   | { readonly kind: "validate"; readonly type: ResourceType; readonly id: string | undefined };
 

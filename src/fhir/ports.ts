@@ -56,6 +56,8 @@ export interface OriginCaller {
    * The certificate of its connection, as RFC 9440 writes it, for an origin that is configured to receive it.
    */
   readonly certificate: string | undefined;
+  /** The call's span in the form of W3C Trace Context, for an origin that is configured to receive it. */
+  readonly traceparent?: string | undefined;
 }
 
 /** A write to a FHIR server, rebuilt from parsed parts. */

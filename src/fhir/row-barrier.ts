@@ -15,13 +15,16 @@ export class RowBarrier {
   readonly #report: (name: string) => void;
   readonly #reported = new Set<string>();
   readonly #rows = new Set<string>();
+  readonly #onHidden: () => void;
 
   /**
    * @param report called once for each kind of fault, with its name and never with its message: the message may
    * quote data.
+   * @param onHidden called once for each row
    */
-  constructor(report: (name: string) => void = () => undefined) {
+  constructor(report: (name: string) => void = () => undefined, onHidden = (): void => undefined) {
     this.#report = report;
+    this.#onHidden = onHidden;
   }
 
   /** The number of rows that could not be judged. */
@@ -41,7 +44,9 @@ export class RowBarrier {
 
   /** Counts a row whose judgement threw: its judge hides it. */
   hide(row: NamedRow, fault: unknown): void {
-    if (this.#rows.size < countedMax) this.#rows.add(keyOf(row));
+    const before = this.#rows.size;
+    if (before < countedMax) this.#rows.add(keyOf(row));
+    if (this.#rows.size > before) this.#onHidden();
     this.note(fault);
   }
 

@@ -169,10 +169,14 @@ const rows: { readonly [K in Kind]: Authorize<Of<K>> } = {
   everything: listing,
   lastn: listing,
   disclosures: accounting,
-  capabilities: row(authorizedBelow, async (_grant, _interaction, { permission, origin }, ports) => ({
-    kind: "local",
-    resource: await capabilities(permission, origin, ports),
-  })),
+  capabilities: row(
+    authorizedBelow,
+    async (_grant, { asExport }: Of<"capabilities">, { permission, origin }, ports) => {
+      // The start of an export alone needs the client's permissions. Its later steps ask neither them nor the origin.
+      const isLater = asExport !== undefined && asExport.interaction !== "$export";
+      return { kind: "local", resource: isLater ? {} : await capabilities(permission, origin, ports) };
+    },
+  ),
   validate: row(authorizeOperation, async (_grant, interaction: Of<"validate">, { question, record }) => {
     const judged = await validate(interaction, question.content, record.request.id);
     return judged.ok ? { kind: "local", resource: judged.value } : refused(judged.error);

@@ -63,6 +63,19 @@ export type InterpretRefusal =
   /** The question is in the link: further parameters would be a second question. */
   | { readonly reason: "page_link_with_parameters" };
 
+/** Why the door of exports refuses. `field`: the name of a parameter. */
+export type ExportDoorRefusal =
+  | { readonly reason: "export_unknown" | "too_many_exports" | "too_many_authorities" }
+  | {
+      readonly reason:
+        | "export_parameter_unknown"
+        | "export_parameter_malformed"
+        | "export_format_not_supported"
+        | "export_type_unknown"
+        | "export_patient_not_here";
+      readonly field: string;
+    };
+
 export type GatewayRefusal =
   | AdmitRefusal
   | AuthenticateRefusal
@@ -83,7 +96,8 @@ export type GatewayRefusal =
   | RequestKeyRefusal
   | SettleRefusal
   | ConsentOperationRefusal
-  | ReviewRefusal;
+  | ReviewRefusal
+  | ExportDoorRefusal;
 
 /**
  * A refusal reason without a row in the table of public faces does not compile, nor a row without a reason.

@@ -29,9 +29,11 @@ export async function perform(
     const answered = answer(asked, caller, gate, recorder, ports);
     return answered.catch((fault: unknown) => refused(brokenBody(fault)));
   };
-  const judgeAgain = () => {
+  const judgeAgain = async () => {
     gate.judgedAgain();
-    return judge();
+    const outcome = await judge();
+    recorder.request.trace?.stage("release");
+    return outcome;
   };
   return release(await judge(), recorder, ports, new JudgedAgain(judgeAgain));
 }
@@ -63,6 +65,7 @@ async function answer(
 ): Promise<Outcome> {
   const { interaction } = question;
   const { who } = caller;
+  recorder.request.trace?.stage("authorize");
   recorder.facts.origin?.held.end(); // of a judgement before
   const origin = openOrigin(recorder.request, caller, interaction, ports);
   recorder.learn({ interaction, origin });
@@ -100,6 +103,7 @@ async function answerPlainly(
 
   const granted = authorize(permission.value, interaction);
   if (!granted.ok) return refused(granted.error);
+  recorder.request.trace?.stage("answer");
   const outcome = await granted.value(
     { question, who, permission: permission.value, origin, gate, record: recorder },
     ports,

@@ -17,12 +17,16 @@ import type { LocalPorts } from "#gateway/read/answer-locally";
 import type { LedgerQueue } from "#gateway/record/ledger-queue";
 import type { ElementMeasure } from "#gateway/record/measuring";
 import type { RecorderPorts } from "#gateway/record/recorder";
+import type { Trace } from "#gateway/trace/trace";
 
 /** A fault of a request, as the log has it. */
 export interface NamedFault {
   readonly requestId: string;
   readonly name: string;
 }
+
+/** Answers the trace of a request, by the request's id; undefined: the sample leaves the request out. */
+export type BeginTrace = (request: string) => Trace | undefined;
 
 /** All dependencies of a request, whatever its door. Each stage takes a part of them. */
 export interface GatewayPorts
@@ -55,6 +59,8 @@ export interface GatewayPorts
   readonly onFault: (fault: NamedFault) => void;
   /** As {@link onFault}, for a fault that hid a row: the answer goes on. Once for each name in a request. */
   readonly onRowFault: (fault: NamedFault) => void;
+  /** Undefined: no request is traced. */
+  readonly beginTrace?: BeginTrace | undefined;
   readonly policies: CompiledPolicies;
   /**
    * Reads the origin's entry and the policy of a grant into this isolate's copies, if they are not fresh, so that

@@ -2,6 +2,7 @@ import type { Interaction } from "#fhir/interaction";
 import type { PagePlace } from "#fhir/ports";
 import type { Instant } from "#kernel/clock";
 import type { Result } from "#kernel/result";
+import type { Trace } from "./trace/trace.ts";
 
 /** A request at a door, as its records have it before anything of it is read. */
 export interface ArrivedRequest {
@@ -15,6 +16,8 @@ export interface ArrivedRequest {
   readonly continent?: string | undefined;
   /** The verb of a door that has verbs. */
   readonly method?: string | undefined;
+  /** Undefined: the sample leaves the request out. */
+  readonly trace?: Trace | undefined;
 }
 
 /** The part of an admitted request that its records have. */
@@ -25,6 +28,8 @@ export interface RecordedCall {
   readonly segments: readonly string[];
   /** Trace id of a valid `traceparent` (W3C Trace Context §3.2). */
   readonly traceId: string | undefined;
+  /** The caller's span in the same `traceparent`. */
+  readonly parentId?: string | undefined;
 }
 
 /** A question as a door has read it: nothing of the door's own tongue is left in it. */

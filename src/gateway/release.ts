@@ -93,6 +93,7 @@ export async function release(
   ports: ReleasePorts,
   again = new JudgedAgain(),
 ): Promise<ReleasedAnswer> {
+  recorder.request.trace?.stage("release");
   return recordAndRelease(await cleared(outcome, recorder, ports, again), recorder, ports);
 }
 

@@ -33,12 +33,19 @@ export const denialDocument = z.discriminatedUnion("kind", [
     purpose: z.string().check(z.regex(purposePattern)),
   }),
   z.strictObject({ kind: z.literal("policy"), digest: z.string().check(z.regex(/^sha256:[0-9a-f]{64}$/u)) }),
+  z.strictObject({
+    kind: z.literal("authority"),
+    client,
+    authority: z.string().check(z.regex(/^[0-9a-f]{32}$/u)),
+  }),
+  z.strictObject({ kind: z.literal("person"), issuer: text, subject: text }),
 ]);
 
 /**
  * A thing that is refused from now on, whatever the registry has. A token is denied by its issuer and
  * `jti`, until its `exp`. A key is denied by its issuer and `kid` (for a client's own keys the client's id
- * stands in for the issuer). All denials but a token's last until lifted.
+ * stands in for the issuer). A person is denied by the issuer and the `sub` of its tokens. All denials but a token's
+ * and an authority's last until lifted.
  */
 export type Denial = z.output<typeof denialDocument>;
 
@@ -99,9 +106,11 @@ export function denialScope(denial: Denial): {
     case "client":
     case "agreement":
     case "grant":
+    case "authority":
       return { client: denial.client, issuer: null };
     case "token":
     case "key":
+    case "person":
       return { client: null, issuer: denial.issuer };
     case "certificate":
     case "proof_key":

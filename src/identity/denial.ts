@@ -16,6 +16,8 @@ export const denialMembers = {
   agreement: ["client", "agreement"],
   grant: ["client", "origin", "purpose"],
   policy: ["digest"],
+  authority: ["client", "authority"],
+  person: ["issuer", "subject"],
 } as const satisfies Readonly<Record<Denial["kind"], readonly string[]>>;
 
 /** The name of a denied thing: always the same text, however the request was written. */
@@ -88,7 +90,8 @@ export function deniedSigner(
 
 export type PrincipalDenied =
   | CredentialDenied
-  | { readonly reason: "token_denied" | "agreement_denied" | "grant_denied" | "policy_denied" };
+  | { readonly reason: "token_denied" | "person_denied" | "authority_denied" }
+  | { readonly reason: "agreement_denied" | "grant_denied" | "policy_denied" };
 
 type NameOf = readonly [name: string, reason: PrincipalDenied["reason"]];
 
@@ -97,10 +100,15 @@ const namesOfPrincipals = new WeakMap<Principal, readonly NameOf[]>();
 
 function namesOf(who: Principal): readonly NameOf[] {
   const client = who.client.id;
+  const { issuer, subject, authority } = who;
   const { origin, purpose, policyDigest } = who.grant;
   return [
     ...namesOfCredentials({ ...who, client }),
-    [denialName({ kind: "token", issuer: who.issuer, id: who.tokenId }), "token_denied"],
+    [denialName({ kind: "token", issuer, id: who.tokenId }), "token_denied"],
+    [denialName({ kind: "person", issuer, subject }), "person_denied"],
+    ...(authority === undefined
+      ? []
+      : [[denialName({ kind: "authority", client, authority }), "authority_denied"] as const]),
     [denialName({ kind: "agreement", client, agreement: who.agreement }), "agreement_denied"],
     [denialName({ kind: "grant", client, origin, purpose }), "grant_denied"],
     [denialName({ kind: "policy", digest: policyDigest }), "policy_denied"],

@@ -49,6 +49,8 @@ export interface Principal {
   readonly unbound: boolean;
   /** Present exactly for a break-glass purpose. */
   readonly emergency?: DeclaredEmergency | undefined;
+  /** Id of the stored authority under which a job acts; absent for a live caller. */
+  readonly authority?: string | undefined;
 }
 
 export type PrincipalRefusal =

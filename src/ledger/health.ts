@@ -10,6 +10,8 @@ export interface LogHealth {
   readonly size: number;
   /** Leaves that R2 has. */
   readonly copied: number;
+  /** The age of the oldest record without a copy in R2. */
+  readonly behindSeconds: number;
   /** Leaves that the root log covers. */
   readonly rooted: number;
   /** Time of the last frame, in seconds since 1970; 0: there is none. */

@@ -5,7 +5,8 @@ import { mentionOf, patientIn, type FhirBase } from "#fhir/r4/reference";
 import { err, ok, type Result } from "#kernel/result";
 import type { ResourceView } from "#policy/compile";
 import { masked } from "#policy/view/masked";
-import { showsAll } from "#policy/view/shown";
+import { readPath } from "#policy/view/element-path";
+import { showsAll, showsNothing, shownBy, union, type Shown } from "#policy/view/shown";
 import {
   compileView,
   type ElementView,
@@ -77,13 +78,29 @@ export function redactResource(
 
 /** A shown extension is shown whole. */
 export const extensionView = compileView("Extension", showsAll, { all: true, urls: new Set() });
-const siblingViews = new WeakMap<ExtensionList, ObjectView>();
+/** The parts of an extension that a form may keep: its codes. */
+const codesOfExtension = union(
+  ["url", "valueCode", "valueCoding.system", "valueCoding.code"].map((path) => shownBy(readPath(path))),
+);
 
-/** The view of `_birthDate` and similar members: the id and extensions of a primitive, shown with it. */
-export function siblingView(extensions: ExtensionList): ObjectView {
-  const view = siblingViews.get(extensions) ?? compileView("Element", showsAll, extensions);
-  siblingViews.set(extensions, view);
-  return view;
+/** The view of an extension that a list shows. What a form removes of the extension takes no part in an answer's length. */
+export const extensionViewOf = (extensions: ExtensionList): ObjectView =>
+  extensions.beforeForm === true ? formExtensionView(extensions) : extensionView;
+const formExtensionView = viewsBy("Extension", () => codesOfExtension);
+
+/** The view of `_birthDate` and similar members: the id and extensions of a primitive, shown with it. No form has the id. */
+export const siblingView = viewsBy("Element", ({ beforeForm }) =>
+  beforeForm === true ? showsNothing : showsAll,
+);
+
+/** The view of a type by a list of extensions, compiled once for each list. */
+function viewsBy(type: string, shownBefore: (extensions: ExtensionList) => Shown) {
+  const views = new WeakMap<ExtensionList, ObjectView>();
+  return (extensions: ExtensionList): ObjectView => {
+    const view = views.get(extensions) ?? compileView(type, shownBefore(extensions), extensions);
+    views.set(extensions, view);
+    return view;
+  };
 }
 
 type Members = Record<string, Json>;
@@ -426,7 +443,7 @@ class Redaction {
     if (!isArray(value)) return this.#fail("malformed");
     return value
       .filter((item) => !isObject(item) || isShown(item, shown))
-      .flatMap((item) => this.#object(item, extensionView) ?? []);
+      .flatMap((item) => this.#object(item, extensionViewOf(shown)) ?? []);
   }
 
   /**

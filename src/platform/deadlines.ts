@@ -29,6 +29,10 @@ export const deadlines = {
   rowLeases: 2_000,
   /** The codes of a page. A late code is made, and the row has it at the next call. */
   codes: 5_000,
+  /** An export begun, found or ended. A late beginning is no export that the client knows: it ends within a day. */
+  exports: 5_000,
+  /** The head of an answer of `jobs`: a file has it with its first page. Rows of a late page are on record, and do not leave. */
+  jobs: 60_000,
   /** An accounting reads all shelves of a patient. */
   accounting: 20_000,
   /** Sums after an answer: they are lost. */
@@ -51,6 +55,9 @@ const waitingMax = 1_536;
 // Signs of life are kept for a second.
 const unbounded: ReadonlySet<OwnPart> = new Set<OwnPart>(["ledger", "readiness"]);
 
+/** These parts have a budget of their own for a request. */
+const ofOwnBudget: ReadonlySet<OwnPart> = new Set<OwnPart>(["jobs"]);
+
 /** Too many calls of this isolate wait for a part: this call was not made. */
 export class PartBusy extends Error {
   override readonly name: string;
@@ -61,22 +68,14 @@ export class PartBusy extends Error {
   }
 }
 
-/** The time that a request has waited for parts of our own. Calls side by side count once. */
-class Waited {
+/** The time in which calls ran. Calls side by side count once. */
+class CallTime {
   #milliseconds = 0;
   #pending = 0;
   #since = 0;
-  #isAnswered = false;
 
-  /** A long answer has its head, and each of its windows has a deadline of its own. */
-  answered(): void {
-    this.#isAnswered = true;
-  }
-
-  left(now: number): number {
-    if (this.#isAnswered) return Infinity;
-    const running = this.#pending > 0 ? Math.max(0, now - this.#since) : 0;
-    return requestMilliseconds - this.#milliseconds - running;
+  until(now: number): number {
+    return this.#milliseconds + (this.#pending > 0 ? Math.max(0, now - this.#since) : 0);
   }
 
   begin(now: number): void {
@@ -87,6 +86,23 @@ class Waited {
   end(now: number): void {
     this.#pending -= 1;
     if (this.#pending === 0) this.#milliseconds += Math.max(0, now - this.#since);
+  }
+}
+
+/** The waits of a request. */
+class Waited {
+  /** The parts of our own. */
+  readonly parts = new CallTime();
+  readonly origins = new CallTime();
+  #isAnswered = false;
+
+  /** A long answer has its head, and each of its windows has a deadline of its own. */
+  answered(): void {
+    this.#isAnswered = true;
+  }
+
+  left(now: number): number {
+    return this.#isAnswered ? Infinity : requestMilliseconds - this.parts.until(now);
   }
 }
 
@@ -101,6 +117,16 @@ export async function withinBudget<T>(answer: () => T | Promise<T>): Promise<T> 
     request.answered();
   }
 }
+
+/** Begins a call of an origin for this request, and returns how to end it. */
+export function originCallBegins(now: number): (now: number) => void {
+  const origins = waited.getStore()?.origins;
+  origins?.begin(now);
+  return (later) => origins?.end(later);
+}
+
+/** The milliseconds in which a call of an origin ran for this request. */
+export const originMilliseconds = (now: number): number => waited.getStore()?.origins.until(now) ?? 0;
 
 interface WaitingCall {
   readonly until: number;
@@ -148,14 +174,14 @@ export async function inTime<T>(part: OwnPart, call: () => Promise<T>): Promise<
   const now = Date.now();
   const calls = waitingFor(part);
   const slot = calls?.take(now);
-  const request = waited.getStore();
+  const request = ofOwnBudget.has(part) ? undefined : waited.getStore();
   const milliseconds = Math.min(deadlines[part], Math.max(shortMilliseconds, request?.left(now) ?? Infinity));
-  request?.begin(now);
+  request?.parts.begin(now);
   try {
     return await within(milliseconds, call(), `${part}: no answer in time`);
   } finally {
     if (slot !== undefined) calls?.give(slot);
-    request?.end(Date.now());
+    request?.parts.end(Date.now());
   }
 }
 

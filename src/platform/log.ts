@@ -1,5 +1,3 @@
-import type { RowsJudged } from "#phi/bytes/row-counts";
-
 /**
  * The facts that a worker may log, each explained in docs/runbook.md: names and ids that we made. It never
  * logs an error's message, a URL or a value of a request (P7).
@@ -13,8 +11,6 @@ export type LogEvent =
     }
   /** As `fault`, for the judgement of a row: the row is hidden, and the answer goes on. Once for each name in a request. */
   | { readonly event: "row_fault"; readonly requestId: string; readonly name: string }
-  /** The rows that this isolate judged since its last line, by the way; once a minute. */
-  | ({ readonly event: "rows_judged" } & RowsJudged)
   /** An alert: a client used a break-glass purpose. The record has the person and the reason. */
   | {
       readonly event: "break_glass";
@@ -58,6 +54,10 @@ export type LogEvent =
     }
   | { readonly event: "ledger_free_failed"; readonly origin: string }
   | { readonly event: "ledger_seal_failed"; readonly log: string }
+  /** The numbers of a log did not reach the traffic book: the next alarm tries again. */
+  | { readonly event: "traffic_hand_over_failed"; readonly log: string }
+  /** A message about this alert was given up after hours of tries: it stands among the dead letters. */
+  | { readonly event: "alert_given_up"; readonly alert: string }
   | { readonly event: "ledger_root_unreachable"; readonly origin: string }
   | { readonly event: "ledger_root_refused"; readonly origin: string; readonly why: string }
   | {
@@ -72,6 +72,8 @@ export type LogEvent =
   | { readonly event: "ledger_log_refuses"; readonly log: string }
   /** This worker chose the log of a key by other regions or another number of shards than the ledger. */
   | { readonly event: "ledger_layout_differs"; readonly log: string }
+  /** The collector took no trace, or too many were under way: the number lost since the last line, at most once a minute. */
+  | { readonly event: "traces_lost"; readonly traces: number }
   | { readonly event: "accounting_drain_failed"; readonly log: string }
   | {
       readonly event: "accounting_intake_failed";

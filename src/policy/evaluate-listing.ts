@@ -243,7 +243,7 @@ function evaluateRows(
   policy: CompiledPolicy,
   access: Access,
   type: ResourceType,
-  { id, within, types, since, start, end, criteria }: EverythingRequest,
+  { id, within, types, since, start, end, count, criteria }: EverythingRequest,
 ): Result<{ readonly search: SearchGrant; readonly read: Grant }, PolicyRefusal> {
   const owner = id === undefined ? undefined : ownedBy(type, [id]);
   if (owner === undefined && id !== undefined) return err({ reason: "outside_patient_compartment", type });
@@ -270,7 +270,7 @@ function evaluateRows(
           ? [{ direction: "include", iterate: false, source: type, parameter: "*", target: undefined }]
           : [],
       sort: times.map((definition) => ({ definition, descending: false })),
-      count: undefined,
+      count,
     });
   // The include is optional. R4's compartment has no row that a patient's row only refers to.
   const withIncludes = within === "compartment" ? undefined : search("*");

@@ -1,6 +1,7 @@
 import * as z from "zod";
 
 const caseId = z.string().regex(/^[0-9a-f]{32}$/u);
+const why = z.string().trim().min(1).max(1_000).meta({ description: "The reason, for the record." });
 /** The SHA-256 of a letter: the letter itself stays with the entity. */
 const letter = z.string().regex(/^[0-9a-f]{64}$/u);
 
@@ -72,6 +73,9 @@ export const listedCase = z.object({
   disputed: z.array(z.string()).nullable(),
   statedAt: moment,
   statedBy: word,
+  informedBy: word, // the entity that sent a notice of its amendment
+  /** The messages in which the individual disagrees, the oldest first; at a null place if the origin did not say the place. */
+  disagreements: z.array(z.object({ at: z.int(), requestId: z.string(), resource: word })),
   statementAs: z.array(z.string()), // the pseudonyms by which records name the statement
   statement: z
     .object({
@@ -95,6 +99,9 @@ export const caseConfirmation = z.strictObject({
   request: z.string().regex(/^(?:Communication|Task)\/[A-Za-z0-9.-]{1,64}$/u),
 });
 
+/** The end of a case without an answer: its request is not stored, or another entity's notice is about nothing held. */
+export const caseVoiding = z.strictObject({ case: caseId, why });
+
 /** The end of a case whose amendment is made. */
 export const caseAcceptance = z.strictObject({ case: caseId });
 
@@ -109,6 +116,15 @@ export const caseDenial = z.strictObject({
   letter,
 });
 
+const recipient = z
+  .string()
+  .trim()
+  .regex(/^[^\p{C}<>]{1,200}$/u);
+
+const rows = z
+  .array(z.string().regex(/^[A-Z][A-Za-z]{1,63}\/[A-Za-z0-9.-]{1,64}$/u))
+  .max(20)
+  .default([]);
 const message = z.string().regex(/^Communication\/[A-Za-z0-9.-]{1,64}$/u);
 
 /**
@@ -119,10 +135,7 @@ export const caseStatement = z
   .strictObject({
     case: caseId,
     kind: z.enum(["disagreement", "request-and-denial"]),
-    rows: z
-      .array(z.string().regex(/^[A-Z][A-Za-z]{1,63}\/[A-Za-z0-9.-]{1,64}$/u))
-      .max(20)
-      .default([]),
+    rows,
     elements: z
       .array(z.string().regex(/^[a-z][A-Za-z]{0,63}$/u))
       .min(1)
@@ -143,18 +156,25 @@ export const caseStatement = z
     path: ["statement"],
   });
 
-const why = z.string().trim().min(1).max(1_000).meta({ description: "The reason, for the record." });
-
 /** The end of a statement that was filed in error. */
 export const caseUnstatement = z.strictObject({
   case: caseId,
   why,
 });
 
-const recipient = z
-  .string()
-  .trim()
-  .regex(/^[^\p{C}<>]{1,200}$/u);
+const patient = z.string().regex(/^Patient\/[A-Za-z0-9.-]{1,64}$/u);
+
+/** A notice of another entity about its amendment (164.526(e)), which is stored at the origin. `from`: the entity's name. */
+export const caseOpening = z.strictObject({
+  origin: z.string().max(64),
+  patient,
+  notice: message,
+  from: recipient,
+  rows,
+});
+
+/** A search for holders under the patient of the case, and under further ids of the same person at the origin. */
+export const holdersSearch = z.strictObject({ case: caseId, patients: z.array(patient).max(15).default([]) });
 
 /** A person whom the individual names, and agrees to have informed. */
 export const noticeNaming = z.strictObject({ case: caseId, recipient });
@@ -173,9 +193,11 @@ export const noticeWaiving = z.strictObject({ ...noticeName, why });
  */
 export type CaseProblem =
   | { readonly reason: "case_malformed"; readonly field: string }
+  | { readonly reason: "case_known"; readonly field: "notice" }
   | {
       readonly reason:
         | "case_not_open"
+        | "case_informed"
         | "case_extended"
         | "case_time_over"
         | "case_not_amended"

@@ -484,12 +484,22 @@ const originHeader = z
 /** RFC 9110 §5.5, without spaces at the ends. */
 const headerValue = z.string().regex(/^[!-~](?:[ -~]{0,1022}[!-~])?$/u);
 
+const givenHeader = [z.strictObject({ value: headerValue }), z.strictObject({ secret: secretName })] as const;
+const areFew = (headers: object) => Object.keys(headers).length <= 8;
+const tooMany = "a server has at most 8 headers";
+const storageHeaders = z.record(originHeader, z.union(givenHeader)).refine(areFew, tooMany);
+/** The gateway writes `traceparent` itself, where the entry asks for it. */
 const originHeaders = z
   .record(
-    originHeader,
-    z.union([z.strictObject({ value: headerValue }), z.strictObject({ secret: secretName })]),
+    z.union([originHeader, z.literal("traceparent")]),
+    z.union([...givenHeader, z.strictObject({ from: z.literal("trace") })]),
   )
-  .refine((headers) => Object.keys(headers).length <= 8, "a server has at most 8 headers");
+  .refine(areFew, tooMany)
+  .refine(
+    (headers) =>
+      Object.entries(headers).every(([name, given]) => (name === "traceparent") === "from" in given),
+    "traceparent, and no other header, comes from the trace",
+  );
 
 const origin = z.strictObject({
   name: slug,
@@ -515,7 +525,7 @@ const origin = z.strictObject({
   ]),
   headers: originHeaders.optional().meta({
     description:
-      "Headers of each request to the server, in lower case, such as an API key: a value, or the name of a secret. `authorization` only with the credentials `none` or `mtls`, which do not write it.",
+      "Headers of each request to the server, in lower case, such as an API key: a value, or the name of a secret. With `traceparent` from the trace the server receives the ids of a traced request. `authorization` only with the credentials `none` or `mtls`, which do not write it.",
   }),
   forwardClientCert: z.boolean().default(false).meta({
     description:
@@ -564,7 +574,7 @@ const origin = z.strictObject({
           description:
             "The URLs of attachments below this base lead to content that the gateway fetches. https, but http on a loopback host. Its host must be in ORIGIN_HOSTS.",
         }),
-        headers: originHeaders.optional().meta({
+        headers: storageHeaders.optional().meta({
           description:
             "Headers of each request to this base. Without this field the gateway shows no credentials.",
         }),

@@ -26,6 +26,7 @@ const ports: AdminPorts = {
     probed: async () => ok({ origin: "main", otherwise: ["capabilities/strict"] }),
     probes: async () => [],
     revoke: async () => ok(undefined),
+    authorities: async () => ok([]),
     lift: async () => ok(true),
   },
   operatorTasks: { list: async () => [], suspend: async () => ok({}), remove: async () => ok({}) },

@@ -104,6 +104,26 @@ const plain = (one: AuditEvent): unknown =>
 const isGroup = (field: string): boolean =>
   ["who", "from", "what", "why", "outcome", "withheld", "window"].includes(field);
 
+test("the authority of a job is 16 bytes under key 38, and a record without any has no such key", ({
+  expect,
+}) => {
+  const job: AuditEvent = {
+    id: "0".repeat(32),
+    at: instant(1),
+    kind: "disclosure",
+    authority: "0a".repeat(16),
+    patients: [],
+    unnamed: [],
+    counts: {},
+  };
+  const record = encodeRecord(job, 1, 1, seed);
+  expect(fromCborMap(record)?.get(38)).toEqual(new Uint8Array(16).fill(10));
+  expect(decodeRecord(record)).toMatchObject({ ok: true, value: { event: { authority: job.authority } } });
+  const { authority: _authority, ...live } = job;
+  expect(fromCborMap(encodeRecord(live, 1, 1, seed))?.has(38)).toBe(false);
+  for (const authority of ["0a", "0A".repeat(16), 7]) expect(readEvent({ ...job, authority }).ok).toBe(false);
+});
+
 test("a record reads back as the event that was written, with its part and its seed", ({ expect }) => {
   fc.assert(
     fc.property(event, (one) => {

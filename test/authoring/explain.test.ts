@@ -155,6 +155,16 @@ test("a form says what it makes of each element, with the paragraph, and which p
   expect(explained(read.value, "GET Patient?_count=7")).toMatchObject({ refused: "form_excludes", asks: [] });
 });
 
+test("a search is judged by the view that a form leaves, as the gateway judges it", ({ expect }) => {
+  const whole = policy(rule(["Patient"], "everything", { search: ["family", "gender"] }));
+  const form = { kind: "expert", dataSet: "s", table: "safe-harbor", method: "m", expert: "e" } as const;
+  const formed = { ...whole, form: { ...form, on: "2020-01-01", until: "2100-01-01" } };
+  const refused = (document: PolicyDocument, request: string) => explained(document, request).refused;
+  expect(refused(whole, "GET Patient?family=Okafor")).toBeUndefined();
+  expect(refused(formed, "GET Patient?family=Okafor")).toBe("parameter_hidden");
+  expect(refused(formed, "GET Patient?gender=female")).toBeUndefined();
+});
+
 /** A form decides before the view. */
 const byForm = ({ document, access }: Explained, interaction: Interaction) => {
   if (document.form === undefined) return undefined;

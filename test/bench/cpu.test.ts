@@ -8,7 +8,6 @@ const isLinux = existsSync("/proc/self/stat");
 
 test.skipIf(!isLinux)(
   "the work of children counts, while they live and after they ended (needs Linux)",
-  { timeout: 30_000 },
   async ({ expect }) => {
     const busy = "const until = performance.now() + 500; while (performance.now() < until);";
     const parent = spawn(process.execPath, [

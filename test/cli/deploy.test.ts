@@ -21,6 +21,12 @@ const auditor = (kid: string) => {
   const { x = "", y = "" } = publicHalfOf(JSON.stringify(privateAuditor(kid)));
   return { kid, kty: "EC", crv: "P-256", x, y } as const;
 };
+const secretsOf = (worker: DeployedWorker) =>
+  Object.fromEntries(
+    Object.entries(workerSecrets[worker]).map(([name, form]) => [name, newSecret(name, form)]),
+  );
+const gatewaySecrets = secretsOf("gateway");
+const { kid = "", x = "" } = publicHalfOf(gatewaySecrets["TOKEN_SIGNING_KEY"] ?? "");
 const deployment = environmentSchema.parse({
   environment: "production",
   publicUrl: "https://fhir.hospital.org",
@@ -34,13 +40,17 @@ const deployment = environmentSchema.parse({
   database: { name: "phylax-registry", id: "1b671a64-40d5-491e-99b0-da01ff1f3341" },
   bucket: "phylax-ledger",
   originHosts: ["ehr.hospital.org"],
+  secretHosts: ["EHR_TOKEN@ehr.hospital.org"],
+  tokenVerificationKeys: { keys: [{ kid, kty: "EC", x }] },
   auditors: [auditor("one"), auditor("two")],
 });
 const files = ["0001_registry.sql", "0002_introspection.sql"];
-const secretsOf = (worker: DeployedWorker) =>
-  Object.fromEntries(
-    Object.entries(workerSecrets[worker]).map(([name, form]) => [name, newSecret(name, form)]),
-  );
+const secrets = new Map<DeployedWorker, Readonly<Record<string, string>>>([
+  ...deployedWorkers.map((worker) => [worker, secretsOf(worker)] as const),
+  ["gateway", gatewaySecrets],
+]);
+const { PAGING_KEY = "", DPOP_NONCE_KEY = "" } = gatewaySecrets;
+secrets.set("jobs", { ...secrets.get("jobs"), PAGING_KEY, DPOP_NONCE_KEY });
 const lock = {
   id: "ledger-records",
   enabled: true,
@@ -55,8 +65,10 @@ beforeAll(async () => {
     deployment,
     expected,
     written: expected,
-    secrets: new Map(deployedWorkers.map((worker) => [worker, secretsOf(worker)])),
-    present: new Map(deployedWorkers.map((worker) => [worker, Object.keys(workerSecrets[worker])])),
+    secrets,
+    present: new Map(
+      deployedWorkers.map((worker) => [worker, ["EHR_TOKEN", ...Object.keys(workerSecrets[worker])]]),
+    ),
     migrations: { files, applied: files },
     locks: [lock],
     clockMilliseconds: 400,
@@ -139,7 +151,7 @@ const broken: readonly Broken[] = [
     "different shards",
     "shards",
     () => withWritten("ops", ({ vars }) => ({ vars: { ...vars, LEDGER_SHARDS: "4" } })),
-    /8, 8, 4/u,
+    /8, 8, 4, 8/u,
   ],
   [
     "a different jurisdiction",
@@ -185,6 +197,27 @@ const broken: readonly Broken[] = [
     "secret values",
     () => withSecrets("ops", { DPOP_NONCE_KEY: good.secrets?.get("gateway")?.["DPOP_NONCE_KEY"] ?? "" }),
     /another secret/u,
+  ],
+  [
+    "a nonce key that jobs alone has",
+    "secret values",
+    () => withSecrets("jobs", { DPOP_NONCE_KEY: newSecret("DPOP_NONCE_KEY", "list") }),
+    /DPOP_NONCE_KEY differs/u,
+  ],
+  [
+    "no public half of the signing key for jobs",
+    "secret values",
+    () => withDeployment({ tokenVerificationKeys: { keys: [{ kid, kty: "EC", x: "other" }] } }),
+    /tokenVerificationKeys lacks/u,
+  ],
+  [
+    "an origin's secret that jobs lacks",
+    "secrets present",
+    () => ({
+      ...good,
+      present: new Map([...(good.present ?? []), ["jobs", Object.keys(workerSecrets.jobs)]]),
+    }),
+    /jobs has no secret EHR_TOKEN/u,
   ],
   [
     "a secret that Cloudflare lacks",
@@ -263,7 +296,7 @@ test("deploy config writes files from one source, deploy check finds the example
       1,
       "do not deploy yet: publicUrl is still the placeholder https://fhir.example.org",
     ]);
-    expect(made.out.match(/deploy -c/gu)).toHaveLength(5);
+    expect(made.out.match(/deploy -c/gu)).toHaveLength(6);
     const { code, out } = await phylax("deploy", "check", file);
     expect(code).toBe(1);
     expect(out).toContain(
@@ -296,11 +329,11 @@ test("no value of the development stack is left in a configuration", () => {
       expect(JSON.stringify(value), `${worker} ${name}`).not.toMatch(/localhost|127\.0\.0\.1|\.example/u);
 });
 
-test("bindings to private origins are the gateway's alone", async () => {
+test("the Workers that ask origins alone have bindings to private origins", async () => {
   const bindings = { vpcServices: [{ binding: "HOSPITAL", service_id: "0190" }] };
   const configs = await configsOf({ ...deployment, ...bindings }, root, folder);
   const having = [...configs].filter(([, config]) => "vpc_services" in config).map(([worker]) => worker);
-  expect(having).toEqual(["gateway"]);
+  expect(having).toEqual(["jobs", "gateway"]);
   expect(configs.get("gateway")).toMatchObject({ vpc_services: bindings.vpcServices });
 });
 

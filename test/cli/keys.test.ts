@@ -10,6 +10,7 @@ import { readLedgerConfig } from "#platform/ledger/config";
 import { readWitnessConfig } from "#platform/witness/config";
 import { parseWitnessKey } from "#ledger/tlog/cosignature";
 import { parseVerifierKey, verifierKey } from "#ledger/tlog/signed-note";
+import { sharedWithJobs } from "../../cli/keys/made-keys.ts";
 import { phylax } from "./phylax.ts";
 
 const folder = () => join(mkdtempSync(join(tmpdir(), "phylax-keys-")), "keys");
@@ -19,6 +20,7 @@ const variables = {
   gateway: {
     PUBLIC_URL: "https://fhir.example.org",
     MTLS_URL: "",
+    TRACES: "",
     LEDGER_SHARDS: "4",
     LEDGER_SPREAD: "2",
     ORIGIN_HOSTS: "",
@@ -69,7 +71,9 @@ test("keys new makes every secret that the workers read, each file for its owner
     for (const secret of Object.values(jsonIn(place, `${worker}.secrets.json`)))
       expect(made.out).not.toContain(secret);
   }
-  gatewayWith(jsonIn(place, "gateway.secrets.json"));
+  const gateway = jsonIn(place, "gateway.secrets.json");
+  gatewayWith(gateway);
+  for (const name of sharedWithJobs) expect(jsonIn(place, "jobs.secrets.json")[name]).toBe(gateway[name]);
   const { DPOP_NONCE_KEY = "", CONSOLE_SESSION_KEY = "" } = jsonIn(place, "ops.secrets.json");
   opsConfig({ ...variables.ops, DPOP_NONCE_KEY, CONSOLE_SESSION_KEY });
   expect(Buffer.from(jsonIn(place, "control.secrets.json")["CONSENT_KEY"] ?? "", "base64url")).toHaveLength(
@@ -126,7 +130,10 @@ test("keys rotate writes steps that every worker reads: the old key first, then 
   await phylax("keys", "new", place, "--ledger-name", "ledger.example.org");
   const file = join(place, "gateway.secrets.json");
   const before = jsonIn(file);
-  expect((await phylax("keys", "rotate", file, "PAGING_KEY", "--out", out)).code).toBe(0);
+  const rotated = await phylax("keys", "rotate", file, "PAGING_KEY", "--out", out);
+  expect(rotated.code).toBe(0);
+  for (const config of ["-c wrangler.toml", "-c workers/jobs/wrangler.toml"])
+    expect(rotated.out.split(config), "each step is for both").toHaveLength(4);
   const steps = [1, 2, 3].map((step) => jsonIn(out, `${step}-PAGING_KEY.secrets.json`)["PAGING_KEY"] ?? "");
   const [old, made] = (steps[0] ?? "").split(" ");
   expect(old).toBe(before["PAGING_KEY"]);

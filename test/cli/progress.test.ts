@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { countRead, showProgress } from "../../cli/progress.ts";
+import { countRead, setShare, showProgress } from "../../cli/progress.ts";
 
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
@@ -31,6 +31,24 @@ test("a terminal shows the progress after two seconds, and clears it before a li
   const count = shown.length;
   vi.advanceTimersByTime(5_000);
   expect(shown).toHaveLength(count);
+});
+
+test("a work of a known size is a bar, which no name can break", () => {
+  const { shown, stream, output } = terminal(true);
+  const progress = showProgress("export download", stream, output);
+  for (const [share, bar] of [
+    [0, "--------------------] 0 %"],
+    [0.42, "########------------] 42 %"],
+    [7, "####################] 100 %"],
+  ] as const) {
+    setShare(share, "Patient\u001B[2J");
+    vi.advanceTimersByTime(2_200);
+    expect(shown.at(-1)).toContain(`phylax export download: [${bar} Patient\\u001b[2J, `);
+  }
+  progress.stop();
+  showProgress("ledger verify", stream, output);
+  vi.advanceTimersByTime(2_200);
+  expect(shown.at(-1)).toBe("\r\u001B[Kphylax ledger verify: 2 s …");
 });
 
 test("a pipe gets no progress", () => {

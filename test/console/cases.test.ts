@@ -38,6 +38,8 @@ const open: ListedCase = {
   statedAt: null,
   statedBy: null,
   statement: null,
+  informedBy: null,
+  disagreements: [],
   statementAs: [],
 };
 const denied: ListedCase = {
@@ -62,7 +64,7 @@ function pagesOf(cases: readonly ListedCase[], refuses = false) {
     ran.push([verb.interaction, sent]);
     const isRead = verb.document !== undefined && z.safeParse(verb.document, sent).success;
     if (verb.interaction === "list-cases") return ok({ cases });
-    if (isRead && !refuses) return ok({});
+    if (isRead && !refuses) return ok({ case: id });
     return err({
       status: 422,
       title: "Unprocessable Content",
@@ -98,7 +100,7 @@ test("the list shows the nearest last day first, with the days until it", async 
 
 test.for([
   ["confirm", "request=Communication/7", { request: "Communication/7" }],
-  ["void", "", {}],
+  ["void", "why=No+such+row", { why: "No such row" }],
   ["extend", `letter=${letter}`, { letter }],
   ["accept", "", {}],
   [
@@ -124,7 +126,7 @@ test.for([
     { kind: "request-and-denial", rows: [] },
   ],
   ["unstate", "why=Filed+twice", { why: "Filed twice" }],
-  ["find", "", {}, "find-notices"],
+  ["find", "patients=Patient%2Fold", { patients: ["Patient/old"] }, "find-notices"],
   ["name", "recipient=Dr.+Ada+Wu", { recipient: "Dr. Ada Wu" }, "name-notice"],
   [
     "sent",
@@ -153,12 +155,31 @@ test.for([
   },
 );
 
+test("the form of another entity's notice opens a case, and shows it", async ({ expect }) => {
+  const form =
+    "origin=clinic&patient=Patient%2F1&notice=Communication%2F9&from=Lagos+Clinic&rows=Observation%2F1";
+  const { ask, ran } = pagesOf([open]);
+  expect((await ask("/console/cases")).text).toContain('action="/console/cases/open"');
+  ran.length = 0;
+  const path = "/console/cases/open";
+  const { status, text } = await ask(path, path, form);
+  const [rows, from] = [["Observation/1"], "Lagos Clinic"];
+  expect(ran).toEqual([
+    ["open-case", { origin: "clinic", patient: "Patient/1", notice: "Communication/9", from, rows }],
+    ["list-cases", { case: id }],
+  ]);
+  expect([status, text.includes('role="status"')]).toEqual([200, true]);
+  const refused = await pagesOf([open]).ask(path, path, form.replace("Communication", "Patient"));
+  expect(refused.status).toBe(422);
+});
+
 test("a step without its letter, ground or reason is refused on the page of its case", async ({ expect }) => {
   for (const [step, form] of [
     ["extend", "letter="],
     ["deny", `letter=${letter}`],
     ["deny", `ground=because&letter=${letter}`],
     ["unstate", "why=+"],
+    ["void", "why=+"],
     ["name", "recipient=%3Cscript%3E"],
     ["sent", `notice=payer&letter=${letter}`],
     ["sent", "notice=holder+payer&letter=letter"],
@@ -180,8 +201,11 @@ test("a case shows exactly the steps that its state permits, and the four ground
   expect(await stepsOf(open)).toEqual(["accept", "deny", "extend"]);
   expect(await stepsOf({ ...open, resource: null })).toEqual(["confirm", "void", "accept", "deny", "extend"]);
   expect(await stepsOf({ ...open, extendedAt: at })).toEqual(["accept", "deny"]);
+  const notice = { ...open, informedBy: "Lagos Clinic" };
+  expect(await stepsOf(notice), "another entity's notice is not denied").toEqual(["void", "accept"]);
+  expect(await stepsOf({ ...notice, amendedAt: at })).toEqual(["accept"]);
   const accepted: ListedCase = { ...open, decision: "accepted" };
-  const notice = {
+  const due = {
     kind: "holder" as const,
     recipient: "payer",
     notedAt: at,
@@ -191,14 +215,14 @@ test("a case shows exactly the steps that its state permits, and the four ground
   };
   const still = { endedAt: null, endedBy: null, letter: null, reason: null };
   expect(await stepsOf(accepted)).toEqual(["find", "name"]);
-  expect(await stepsOf({ ...accepted, notices: [{ ...notice, ...still }] })).toEqual([
+  expect(await stepsOf({ ...accepted, notices: [{ ...due, ...still }] })).toEqual([
     "find",
     "name",
     "sent",
     "waive",
   ]);
   const ended = { ...still, endedAt: at, endedBy: "ada", letter };
-  expect(await stepsOf({ ...accepted, notices: [{ ...notice, ...ended }] })).toEqual(["find", "name"]);
+  expect(await stepsOf({ ...accepted, notices: [{ ...due, ...ended }] })).toEqual(["find", "name"]);
   expect(await stepsOf(denied)).toEqual(["state"]);
   const statement = { kind: "disagreement", rows: ["Observation/1"], messages: [] };
   expect(await stepsOf({ ...denied, statement })).toEqual(["unstate"]);

@@ -2,7 +2,6 @@ import { test } from "vitest";
 import { htmlText } from "#console/answers";
 import type { NowReport } from "#console/now";
 import { NowContent } from "#console/pages/now";
-import { LogRates } from "#console/rates";
 import { denialName } from "#identity/denial";
 import { instant } from "#kernel/clock";
 
@@ -19,7 +18,6 @@ const report: NowReport = {
     proposals: { count: 3, since: instant(at - 86_400_000) },
   },
   ownerOf: (of) => (of === x5t ? "lab" : undefined),
-  rates: new LogRates(),
 };
 const all = { registry: true, approvals: true, events: true };
 const shown = (changes: Partial<NowReport>, links = all) =>

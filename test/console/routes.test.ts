@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { Hono } from "hono";
 import { describe, test } from "vitest";
-import { roles } from "#admin/operator";
+import { type Role, roles } from "#admin/operator";
 import type { Approvals } from "#admin/ports";
 import { htmlAnswer } from "#console/answers";
 import { addConsole } from "#console/app";
@@ -34,7 +34,7 @@ const session: ConsoleSession = {
 };
 
 /** The console for a person with every role; `acted` lists the acts that reached a desk. */
-function consoleApp(approvals: Approvals = "one-person") {
+function consoleApp(approvals: Approvals = "one-person", rolesNow: () => readonly Role[] = () => roles) {
   const acted: string[] = [];
   const desk = (name: string) => async () => {
     acted.push(name);
@@ -56,7 +56,7 @@ function consoleApp(approvals: Approvals = "one-person") {
       operators: {
         find: async (x5t) =>
           x5t === ada.x5t
-            ? { id: "ada", status: "active", roles, kind: "person", signIn: demand }
+            ? { id: "ada", status: "active", roles: rolesNow(), kind: "person", signIn: demand }
             : x5t === eve.x5t
               ? { id: "eve", status: "active", roles, kind: "person", signIn: demand }
               : undefined,
@@ -102,7 +102,9 @@ function consoleApp(approvals: Approvals = "one-person") {
     health: () => Promise.reject(new Error("down")),
     ends: async () => [],
     denials: async () => [],
-    waiting: async () => ({ reviews: undefined, proposals: undefined }),
+    traffic: async () => [],
+    quotas: async () => [],
+    waiting: async () => ({ reviews: { count: 1, since: instant(at) }, proposals: undefined }),
     origins: async () => ({}),
     wait: async () => {},
   });
@@ -330,4 +332,21 @@ test("the navigation and the title name the page that a step leads to", async ({
   expect(await current("/console/deny", "one-person")).toEqual(registry);
   expect(await current("/console/lift", "one-person")).toEqual(registry);
   expect(await current("/console/lift", "two-persons")).toEqual(["Approvals", "/console/approvals"]);
+});
+
+test("the live stream loses the links of a lost role at the next look", async ({ expect }) => {
+  let held: readonly Role[] = roles;
+  const { app } = consoleApp("one-person", () => held);
+  const asked = new Request(`${ops}/console/now/live`, { headers: { cookie: await sessionCookie() } });
+  const { body } = await app.request(Object.assign(asked, { cf: { tlsClientAuth: ada.tlsClientAuth } }));
+  if (body === null) throw new Error("no stream");
+  const reader = body.getReader();
+  const next = async () => new TextDecoder().decode((await reader.read()).value);
+  expect(await next()).toContain('href="/console/events"');
+  held = roles.filter((role) => role !== "privacy-officer");
+  await next(); // may be of a look before the loss
+  const later = await next();
+  expect(later).toContain("event: now");
+  expect(later).not.toContain('href="/console/events"');
+  await reader.cancel();
 });

@@ -102,6 +102,40 @@ test("an age in any product of units, or in a number that names nothing, is foun
     expect(found("5", code), code).not.toEqual([]);
 });
 
+test("a coded answer about an age, a code that spells one, and a score on no named scale are found", () => {
+  const found = (question: string, members: object, form?: CheckedForm) =>
+    paths(
+      {
+        resourceType: "Observation",
+        id,
+        code: { coding: [{ system: "http://loinc.org", code: question }] },
+        ...members,
+      },
+      form,
+    );
+  const answer = { valueCodeableConcept: { coding: [{ system: "http://loinc.org", code: "LA15-3" }] } };
+  expect(found("30525-0", answer)).toEqual(["Observation.valueCodeableConcept (C)"]);
+  expect(found("30525-0", answer, "limited-data-set")).toEqual([]);
+  expect(found("72166-2", answer)).toEqual([]);
+  const range = { category: [{ coding: [{ system: "http://hl7.org/fhir/ages", code: "P90Y--P9999Y" }] }] };
+  expect(found("72166-2", range)).toEqual(["Observation.category.coding.code (C)"]);
+  expect(found("72166-2", range, "limited-data-set")).toEqual([]);
+  const score = (value: number) => ({ valueQuantity: { value, system, code: "{score}" } });
+  expect(found("89243-0", score(95))).toEqual([]);
+  expect(found("89243-0", { component: [score(95)] })).toEqual([
+    "Observation.component.valueQuantity.value (C)",
+  ]);
+  const weight = { valueQuantity: { value: 95, system, code: "kg" } };
+  expect(found("30525-0", weight)).toEqual(["Observation.valueQuantity.value (C)"]);
+  expect(found("29463-7", weight)).toEqual([]);
+  for (const [question, value] of [
+    ["89243-0", 101],
+    ["30525-0", 95],
+    ["44261-6", 95],
+  ] as const)
+    expect(found(question, score(value))).toEqual(["Observation.valueQuantity.value (C)"]);
+});
+
 test("a time of a Timing is found by the unit beside it", () => {
   const found = (repeat: object) =>
     paths({ resourceType: "DeviceRequest", id, authoredOn: "2026", occurrenceTiming: { repeat } });

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { deidentify, type DeidContext } from "#deid/deidentify";
+import { unknownAmong } from "#deid/known-codes";
 import { deidForms, withheldTypes, type DeidForm } from "#policy/form/fates";
 import { isObject, readJson, type JsonObject } from "#fhir/json/json";
 import { r4ResourceTypes } from "#fhir/r4/elements";
@@ -149,6 +150,78 @@ test("a number that names nothing may be an age in years, and stays back from 90
     expect(shown(below, code), code).toMatchObject({ valueQuantity: { value: below, code } });
     expect(shown(from, code), code).not.toHaveProperty("valueQuantity");
   }
+});
+
+const asked = (system: string, ...codes: readonly string[]) => ({
+  code: { coding: codes.map((each) => ({ system, code: each })) },
+});
+const loinc = "http://loinc.org";
+
+test("a score of 90 to 100 leaves on a scale that its code names, and on no other", () => {
+  const score = (value: number, code = "{score}") => ({
+    valueQuantity: { value, unit: code, system: "http://unitsofmeasure.org", code },
+  });
+  const leaves = (question: object, quantity: object) => {
+    const row = observation({ ...question, ...quantity });
+    const inside = observation({ component: [{ ...question, ...quantity }] });
+    const [own, below] = [left(row), left(inside)].map((each) =>
+      JSON.stringify(each).includes("valueQuantity"),
+    );
+    expect(below).toBe(own);
+    return own;
+  };
+  const [karnofsky, barthel] = ["89243-0", "96761-2"];
+  for (const value of [90, 100]) {
+    expect(leaves(asked(loinc, karnofsky), score(value))).toBe(true);
+    expect(leaves(asked(loinc, barthel), score(value, "1"))).toBe(true);
+    expect(leaves(asked("http://snomed.info/sct", "273302005"), score(value))).toBe(true);
+  }
+  expect(leaves(asked(loinc, karnofsky), score(101))).toBe(false);
+  expect(leaves(asked(loinc, karnofsky, "30525-0"), score(95))).toBe(false);
+  expect(leaves(asked("urn:hospital", karnofsky), score(95))).toBe(false);
+  expect(leaves({ code: { text: "Karnofsky" } }, score(95))).toBe(false);
+  expect(leaves(asked(loinc, "44261-6"), score(95))).toBe(false);
+  expect(leaves(asked(loinc, "44261-6"), score(20))).toBe(true);
+});
+
+test("the answer to a question about an age stays back under Safe Harbor, by code or in a unit of no time", () => {
+  const answer = { valueCodeableConcept: { coding: [{ system: loinc, code: "LA15-3" }] } };
+  for (const [system, code] of [
+    [loinc, "30525-0"],
+    [loinc, "63900-5"],
+    ["http://snomed.info/sct", "397669002"],
+    ["http://snomed.info/sct", "424144002"],
+  ] as const)
+    for (const row of [
+      observation({ ...asked(system, code), ...answer }),
+      observation({ component: [{ ...answer, ...asked(system, "44261-6", code) }] }),
+    ]) {
+      expect(JSON.stringify(left(row))).not.toContain("LA15-3");
+      expect(JSON.stringify(left(row, "limited-data-set"))).toContain("LA15-3");
+    }
+  expect(left(observation({ ...asked(loinc, "72166-2"), ...answer }))).toMatchObject(answer);
+  const inUnit = (code: string) => ({
+    valueQuantity: { value: 95, unit: code, system: "http://unitsofmeasure.org", code },
+  });
+  for (const unit of ["kg", "{tablet}", "/min"]) {
+    expect(left(observation({ ...asked(loinc, "30525-0"), ...inUnit(unit) }))).not.toHaveProperty(
+      "valueQuantity",
+    );
+    expect(left(observation({ ...asked(loinc, "72166-2"), ...inUnit(unit) }))).toMatchObject(inUnit(unit));
+  }
+});
+
+test("a code of HL7 that spells an age over 89 stays back under Safe Harbor", () => {
+  const system = "http://hl7.org/fhir/uv/saner/CodeSystem/age-range";
+  const shown = (code: string, form?: DeidForm) =>
+    JSON.stringify(left(observation({ category: [{ coding: [{ system, code }] }] }), form)).includes(code);
+  for (const code of ["P90Y--P9999Y", "90y", "age-95", "over-90", "90-plus", "100yrs", "Centenarian"]) {
+    expect(shown(code), code).toBe(false);
+    expect(shown(code, "limited-data-set"), code).toBe(true);
+    expect(unknownAmong([{ parameter: "category", system, code }]), code).toBe("category");
+  }
+  for (const code of ["P80Y--P85Y", "65-plus", "Spencer-94", "age-89", "1990-year", "stage-3"])
+    expect(shown(code), code).toBe(true);
 });
 
 test("a time of a Timing is judged by the unit beside it", () => {

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { commandIn } from "../support/in-process/command.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
+import { patience } from "../support/patience.ts";
 
 let phylax: Door;
 beforeAll(async () => {
@@ -235,7 +236,7 @@ test("with --state the denials of this folder's ledger are made again, and the c
     const denials = [{ kind: "client", client: "sampler" }];
     const listed = async () => (await restore(...state())).out;
     // a checkpoint is signed once a second: until then the record is not read
-    await expect.poll(listed, { timeout: 20_000 }).toContain("sampler");
+    await expect.poll(listed, patience).toContain("sampler");
     const again = await restore(...state(), "--deny");
     expect(again.code, again.error).toBe(0);
     expect(JSON.parse(again.out)).toMatchObject({ good: true, denials, denied: 1, failed: [] });
@@ -249,4 +250,32 @@ test("with --state the denials of this folder's ledger are made again, and the c
     await command("revoke", "--lift", "client", "sampler", ...state());
     rmSync(folder, { recursive: true });
   }
+});
+
+test("phylax alert silences an alert with a reason on record, lists it, and ends it", async () => {
+  const until = new Date(Date.now() + 3_600_000).toISOString();
+  const silenced = await command(
+    "alert",
+    "silence",
+    "ledger_behind",
+    "origin_late",
+    "--until",
+    until,
+    "--reason",
+    "R2 is moved",
+    ...state(),
+  );
+  expect(silenced.code, silenced.error).toBe(0);
+  const id = /[0-9a-f]{32}/u.exec(silenced.out + silenced.error)?.[0] ?? "";
+  const listed = await command("alert", "list", "--json", ...state());
+  expect(listed.code, listed.error).toBe(0);
+  const { alerts, silences, key } = JSON.parse(listed.out);
+  expect(silences).toMatchObject([{ id, alerts: ["ledger_behind", "origin_late"], reason: "R2 is moved" }]);
+  expect(alerts).toContainEqual(expect.objectContaining({ alert: "ledger_behind", silenced: true }));
+  expect(key).toMatchObject({ kty: "OKP", crv: "Ed25519" });
+  const ended = await command("alert", "unsilence", id, "--reason", "it is done", ...state());
+  expect(ended.code, ended.error).toBe(0);
+  expect((await command("alert", "list", ...state())).out).not.toContain(id);
+  const records = JSON.stringify(await phylax.records());
+  for (const reason of ["R2 is moved", "it is done"]) expect(records).toContain(reason);
 });

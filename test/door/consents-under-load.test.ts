@@ -253,7 +253,7 @@ test("a Consent that changes between a question and its answer leads to a furthe
     "transaction, permitted": [200, "200", false, 1],
     "transaction, denied": [404, false, 0],
   });
-}, 30_000);
+});
 
 /** Whether a long answer ends whole, if a Consent changes after its first window was read. */
 async function endsWhole(consent: object): Promise<boolean> {
@@ -284,7 +284,7 @@ test("a Consent that is added as a permit breaks no long answer; a denial of wha
 }) => {
   const provision = (type: string) => ({ ...denial("cora"), provision: { type } });
   expect([await endsWhole(provision("permit")), await endsWhole(provision("deny"))]).toEqual([true, false]);
-}, 30_000);
+});
 
 const ends: readonly (readonly [what: string, act: (who: Who) => Promise<unknown>])[] = [
   ["a withdrawal", () => fileElsewhere("POST", "Consent", denial("cora"))],
@@ -297,7 +297,6 @@ const ends: readonly (readonly [what: string, act: (who: Who) => Promise<unknown
 
 test.skipIf(lane === "fast").for(ends)(
   "a reader that stopped reading 100 MiB of a content gets at most one window more than it took after %s",
-  { timeout: 30_000 },
   async ([, act], { expect }) => {
     await signIn();
     const row = JSON.parse((await ask("viewer", "DocumentReference/film")).text);
@@ -333,7 +332,6 @@ test.skipIf(lane === "fast").for(ends)(
 
 test.skipIf(lane === "fast").for(ends)(
   "a reader that stopped reading a long answer gets at most one window more than it took after %s",
-  { timeout: 30_000 },
   async ([what, act], { expect }) => {
     const ids = Array.from({ length: 10 }, (_, n) => `long-${n}`);
     const stream = await phylax.within(() =>

@@ -30,11 +30,12 @@ const unread = { modifierExtension: [{ url: "urn:unread", valueBoolean: true }] 
 const hiddenLabel = {
   meta: { security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "V" }] },
 };
+const race = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-race";
 const withheldNumber = { records: /\/event\/withheld\/resources$/u };
 
 describe.skipIf(lane === "fast")("a form of 45 CFR 164.514 in two worlds", () => {
   const { body } = starterPolicy("hresch-safe-harbor");
-  const rules = body.rules.map((rule: object) => ({ ...rule, extensions: ["urn:unread"] }));
+  const rules = body.rules.map((rule: object) => ({ ...rule, extensions: ["urn:unread", race] }));
   const worlds = worldsUnder({ ...body, rules, purposes: ["PATRQT"] });
   const asked = async (): Promise<readonly Asking[]> => {
     const by = await worlds.by("system");
@@ -111,6 +112,9 @@ describe.skipIf(lane === "fast")("a form of 45 CFR 164.514 in two worlds", () =>
       { code: { coding: [{ ...coding, display: text }], text } },
       { text: { status: "generated", div: `<div>${text}</div>` } },
       { extension: [{ url: "urn:long", valueString: text }] },
+      { extension: [{ url: race, extension: [{ url: "text", valueString: text }] }] },
+      { subject: { reference: "Patient/ann", display: text, type: "Patient" } },
+      { meta: { source: `urn:${text}`, tag: [{ display: text }] } },
       { component: [{ code: { coding: [coding] }, valueString: text }] },
     ];
     for (const more of long) {

@@ -310,6 +310,8 @@ test("named rows leave on one page: a page of a part of them would tell which ro
   expect((await json("safe", `Procedure?patient=${bob}`)).body.entry).toHaveLength(100);
   const ofTypes = `?_type=Procedure,Condition&patient=${ann},${bob}`;
   expect((await ask("safe", ofTypes)).status).toBe(403);
+  const all = await json("safe", `${ofTypes}&_count=200`);
+  expect([all.status, all.body.entry?.length]).toEqual([200, 130]);
   const few = await json("safe", `?_type=Observation,Condition&patient=${ann},${bob}`);
   expect(few.status).toBe(200);
 });
@@ -384,4 +386,28 @@ test("a form that is not in force refuses, and says so in the record alone", asy
 test("a policy without a form answers as before", async () => {
   const { body } = await json("plain", "Patient/canary-ann");
   expect(body).toMatchObject({ id: "canary-ann", birthDate: "1984-03-02" });
+});
+
+test("an export in a form has the codes, and no id, name or date, of the rows that its searches show", async () => {
+  const headers = { prefer: "respond-async" };
+  const begun = await ask("safe", "$export?_type=Observation,Patient", { headers });
+  expect(begun.status, begun.text).toBe(202);
+  const manifest = await json("safe", String(begun.headers["content-location"]));
+  const { output } = manifest.body as { output: { type: string; url: string }[] };
+  expect(output.map(({ type }) => type)).toEqual(["Observation", "Patient"]);
+  for (const { type, url } of output) {
+    const file = await ask("safe", url);
+    expect(file.status, file.text).toBe(200);
+    expect(all(file)).not.toMatch(/canary|1984-|2020-0|02115|mrn/u);
+    const ids = file.text
+      .split("\n")
+      .filter(Boolean)
+      .map((line) => (JSON.parse(line) as { id: string }).id);
+    const { body } = await json("safe", `${type}?_count=500`);
+    const shown = (body.entry as { resource: { id: string } }[]).map(({ resource }) => resource.id);
+    expect(ids.toSorted()).toEqual(shown.toSorted());
+  }
+  const timed = await ask("safe", "$export?_type=Patient&_since=2020-01-01T00:00:00Z", { headers });
+  const { output: none, error } = (await json("safe", String(timed.headers["content-location"]))).body;
+  expect([none, error.length], "a form shows no times").toEqual([[], 1]);
 });

@@ -323,16 +323,29 @@ test("an update whose answer is lost is not done over a later change: it is sent
 });
 
 test.for(originKinds)(
-  "%s: of many concurrent repeats one is done, and the others are 409 or its result",
+  "%s: of many concurrent repeats one is done, and the others are 409 until it is, and then get its result",
   { timeout: 120_000 },
   async (kind, { expect }) => {
     const many = inLane({ fast: 40, slow: 1_000, long: 1_000 });
     const [key, text] = [newKey(), newKey()];
     const asking = { key, body: noted(text) };
-    const replies = await Promise.all(
-      Array.from({ length: many }, () => world.ask(kind, "Observation", asking)),
-    );
-    expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([201, 409]));
+    const answered = Promise.withResolvers<void>();
+    world.trouble.set(kind, async (request, act) => {
+      if (request.method !== "GET") await answered.promise;
+      return act();
+    });
+    let waiting = many;
+    const ask = async () => {
+      const reply = await world.ask(kind, "Observation", asking);
+      if (--waiting === 1) answered.resolve();
+      return reply;
+    };
+    const replies = await Promise.all(Array.from({ length: many }, ask));
+    world.trouble.delete(kind);
+    expect(replies.map(({ status }) => status).sort((a, b) => a - b)).toEqual([
+      201,
+      ...Array(many - 1).fill(409),
+    ]);
     const places = replies.flatMap(({ headers }) => headers["location"] ?? []);
     expect(new Set(places).size).toBe(1);
     const waits = replies.filter(({ status }) => status === 409).map(({ headers }) => headers["retry-after"]);

@@ -4,6 +4,7 @@ import { fhirSending, to } from "../support/fhir-parts.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 import { outsideApps, registerMain, type AskAs } from "../support/outside-apps.ts";
 import { starterPolicy } from "../support/outside.ts";
+import { patience } from "../support/patience.ts";
 import { policyEntry, rule } from "../policy/granting.ts";
 
 // A Binary names no patient: the patients of the visible row that leads to it judge its labels.
@@ -123,11 +124,11 @@ test("a Consent of the patient of the note opens its labelled content to a reade
   const filed = await ask("registrar", "Consent", fhirSending("POST", permit("amara")));
   expect(filed.status, filed.text).toBe(201);
   await expect
-    .poll(seen, { timeout: 12_000 })
+    .poll(seen, patience)
     .toEqual(["the note plain", "the note restricted", "the note restricted", "the note behind", 404, 404]);
   const [, id = ""] = /Consent\/([^/]+)/u.exec(filed.headers["location"] ?? "") ?? [];
   expect((await ask("registrar", `Consent/${id}`, { method: "DELETE" })).status).toBe(204);
-  await expect.poll(seen, { timeout: 12_000 }).toEqual(closed);
+  await expect.poll(seen, patience).toEqual(closed);
 });
 
 test("a content to which several visible rows lead is opened by a Consent of the patient of any of them, who goes on record", async ({
@@ -142,7 +143,7 @@ test("a content to which several visible rows lead is opened by a Consent of the
     // A hidden row of bela leads to `half`.
     const half = patient === "bela" ? 404 : "the note half";
     const open = ["the note shared", "the note shared-behind", half];
-    await expect.poll(seen, { timeout: 12_000 }).toEqual(open);
+    await expect.poll(seen, patience).toEqual(open);
     const reply = await ask("clinic", "Binary/shared", wanted);
     const events = await eventsOf(door.dev, reply.headers["x-request-id"]);
     const named = events.flatMap(({ patients }) => patients.map((each) => each.patient));
@@ -152,7 +153,7 @@ test("a content to which several visible rows lead is opened by a Consent of the
     expect([listed.status, JSON.parse(listed.text).entry?.length]).toEqual([200, 1]);
     const [, id = ""] = /Consent\/([^/]+)/u.exec(filed.headers["location"] ?? "") ?? [];
     expect((await ask("registrar", `Consent/${id}`, { method: "DELETE" })).status).toBe(204);
-    await expect.poll(seen, { timeout: 12_000 }).toEqual([404, 404, 404]);
+    await expect.poll(seen, patience).toEqual([404, 404, 404]);
   }
 });
 

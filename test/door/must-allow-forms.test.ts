@@ -288,7 +288,7 @@ test("an unknown operation is 400 by its name", async ({ expect }) => {
   for (const [method, path] of [
     ["GET", "Patient/ann/$graph"],
     ["POST", "Patient/$match"],
-    ["GET", "$export"],
+    ["GET", "$docref"],
   ] as const) {
     const { status, text } = await ask("patient", "patient/*.rs", path, { method });
     expect([status, text], path).toEqual([400, expect.stringContaining(`(${path.replace(/.*\$/u, "$")})`)]);

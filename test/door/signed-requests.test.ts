@@ -77,6 +77,12 @@ beforeAll(async () => {
         external("signing-app", { certificates: [thumbprint(must(certificate))], jwks: { keys: [key.jwk] } }),
       ),
       signed(keyHolderEntry(holder)),
+      clientEntries(
+        external("exporting-app", { certificates: [thumbprint(must(certificate))] }),
+        "TREAT",
+        "treat",
+        "system/*.rs",
+      ),
       clientEntries(external("excepted", { unboundUntil }), "TREAT", "treat", "system/*.rs"),
       clientEntries(
         external("excepted-with-certificate", { unboundUntil, certificates: [thumbprint(must(heldBack))] }),
@@ -251,6 +257,20 @@ test("T24, T25: an origin that asks for it gets the certificate of the connectio
   expect(reply.status, reply.text).toBe(200);
   expect(seen.at(-1)?.headers["client-cert"]).toBe(`:${der(must(certificate))}:`);
   expect(Object.keys(seen.at(-1)?.headers ?? {}).filter((name) => name.startsWith("cf-client"))).toEqual([]);
+
+  const headers = {
+    authorization: `Bearer ${await bound({ client_id: "exporting-app" })}`,
+    prefer: "respond-async",
+  };
+  const ask = (where: string) =>
+    send(phylax.dev, must(certificate), `${phylax.dev.fhir}/${where}`, { headers });
+  const kickOff = await ask("$export?_type=Observation");
+  expect(kickOff.status, (await recordOf(kickOff))?.outcome?.reason).toBe(202);
+  const [, job = ""] = String(kickOff.headers["content-location"]).split("$export-status/");
+  const before = seen.length;
+  await ask(`$export-file/${job}/1`);
+  expect(seen.length, "a page of the file").toBeGreaterThan(before);
+  expect(seen.at(-1)?.headers["client-cert"]).toBe(`:${der(must(certificate))}:`);
 
   const anonymous = { headers: { authorization: `Bearer ${await unbound("excepted")}`, ...forged } };
   expect((await send(phylax.dev, undefined, `${phylax.dev.fhir}/${path}`, anonymous)).status).toBe(200);

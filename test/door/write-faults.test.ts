@@ -116,7 +116,7 @@ test.for(faults)(
 
 test(
   "no answer is 504, and the record says that the result is unknown",
-  { timeout: 30_000 },
+  { timeout: 60_000 },
   async ({ expect }) => {
     origin.moods.set("Observation/c", "silent");
     const from = origin.written.length;
@@ -135,7 +135,7 @@ test(
 
 test(
   "a client whose token ends while the origin writes learns that the write is done, and no more",
-  { timeout: 30_000 },
+  { timeout: 60_000 },
   async ({ expect }) => {
     origin.moods.set("Observation/a", "waits for release");
     vi.useFakeTimers({ toFake: ["Date"] });
@@ -160,7 +160,7 @@ test(
 
 test(
   "when the ledger fails while the origin writes, the answer is 503, and the intent is on record",
-  { timeout: 30_000 },
+  { timeout: 60_000 },
   async ({ expect }) => {
     origin.moods.set("Observation/a", "waits for release");
     const from = origin.written.length;

@@ -13,7 +13,7 @@ import { phylaxIn } from "../cli/phylax.ts";
 import { openLedger } from "../support/auditor.ts";
 import { secretsKept } from "../support/secrets-kept.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
-import { inLane } from "../support/lane.ts";
+import { inLane, lane } from "../support/lane.ts";
 
 const root = join(import.meta.dirname, "../..");
 const home = mkdtempSync(join(tmpdir(), "phylax-auditor-"));
@@ -36,34 +36,38 @@ const commandsIn = (doc: string): string[] =>
     ({ groups }) => (groups?.["block"] ?? "").split("\n").filter(Boolean),
   );
 
-test("docs/auditors.md: each command runs as it is printed", { timeout: 120_000 }, async ({ expect }) => {
-  const { headers } = await phylax.ask("payer", "Patient/amara-okafor", {
-    headers: { prefer: "audit-proof" },
-  });
-  writeFileSync(
-    join(home, "answer.txt"),
-    `HTTP/1.1 200 OK\r\nPhylax-Receipt: ${String(headers["phylax-receipt"])}\r\n\r\n{}`,
-  );
-  const [, rules = ""] =
-    /^```json\n(?<rules>[\s\S]*?)^```$/mu.exec(readFileSync(join(root, "docs/auditors.md"), "utf8")) ?? [];
-  writeFileSync(join(home, "locks.json"), rules);
-  const commands = commandsIn("auditors.md");
-  expect(commands.length).toBeGreaterThan(0);
-  for (const command of commands) {
-    const [npx, no, name, ...args] = command.split(" ");
-    expect([npx, no, name], command).toEqual(["npx", "--no", "phylax"]);
-    const { code, error } = await phylaxIn(home, ...args);
-    expect({ code, error }, command).toMatchObject({ code: 0 });
-  }
-});
+test.skipIf(lane === "fast")(
+  "docs/auditors.md: each command runs as it is printed",
+  { timeout: 120_000 },
+  async ({ expect }) => {
+    const { headers } = await phylax.ask("payer", "Patient/amara-okafor", {
+      headers: { prefer: "audit-proof" },
+    });
+    writeFileSync(
+      join(home, "answer.txt"),
+      `HTTP/1.1 200 OK\r\nPhylax-Receipt: ${String(headers["phylax-receipt"])}\r\n\r\n{}`,
+    );
+    const [, rules = ""] =
+      /^```json\n(?<rules>[\s\S]*?)^```$/mu.exec(readFileSync(join(root, "docs/auditors.md"), "utf8")) ?? [];
+    writeFileSync(join(home, "locks.json"), rules);
+    const commands = commandsIn("auditors.md");
+    expect(commands.length).toBeGreaterThan(0);
+    for (const command of commands) {
+      const [npx, no, name, ...args] = command.split(" ");
+      expect([npx, no, name], command).toEqual(["npx", "--no", "phylax"]);
+      const { code, error } = await phylaxIn(home, ...args);
+      expect({ code, error }, command).toMatchObject({ code: 0 });
+    }
+  },
+);
 
 // a word in capitals stands for an id that a page cannot know, and a sign-in waits for a browser
 const needsMore = /\b[A-Z]{4,}\b(?!\/)|--operator|operator sign-in/u;
 
-const pages = ["clients.md", "accounting.md", "break-glass.md", "consent.md", "revocation.md"];
-const longPage = "registry.md"; // its commands take as long as those of all other pages
+const few = ["clients.md", "consent.md"];
+const pages = [...few, "accounting.md", "break-glass.md", "revocation.md", "registry.md"];
 
-test.for(inLane({ fast: pages, slow: [longPage, ...pages], long: [longPage, ...pages] }))(
+test.for(inLane({ fast: few, slow: pages, long: pages }))(
   "docs/%s: each command without a placeholder runs as it is printed (needs curl and openssl)",
   { timeout: 240_000 },
   async (page, { expect }) => {

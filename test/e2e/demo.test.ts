@@ -184,3 +184,42 @@ test("charting changes the records that it treats, and diary adds the patient's 
   expect(changed.status, changed.text).toBe(200);
   expect(JSON.parse(changed.text)).toMatchObject({ status: "amended", valueQuantity: { value: 64 } });
 });
+
+test("two studies read the same rows in two forms, by codes that the worker jobs keeps and neither shares", async ({
+  expect,
+}) => {
+  const rowsOf = async (study: string, path: string): Promise<readonly CodedRow[]> => {
+    const reply = await phylax.ask(study, path);
+    expect(reply.status, reply.text).toBe(200);
+    const { entry = [] }: { entry?: readonly { readonly resource: CodedRow }[] } = JSON.parse(reply.text);
+    return entry.map(({ resource }) => resource);
+  };
+  const read = async (study: string) => {
+    const patients = await rowsOf(study, "Patient");
+    const conditions = await rowsOf(study, "Condition");
+    const subject = conditions[0]?.subject?.reference ?? "";
+    const again = await rowsOf(study, `Condition?patient=${subject}`);
+    return { patients, subject, again, ids: patients.map(({ id }) => id) };
+  };
+  const [safe, limited] = [await read("study"), await read("limited-study")];
+  for (const { patients, subject, again, ids } of [safe, limited]) {
+    expect(ids.length).toBeGreaterThan(1);
+    expect(ids.filter((id) => !/^[0-9a-f]{32}$/u.test(id))).toEqual([]);
+    expect(patients.filter((row) => "name" in row || "identifier" in row)).toEqual([]);
+    expect(ids.map((id) => `Patient/${id}`)).toContain(subject);
+    expect(new Set(again.map((row) => row.subject?.reference))).toEqual(new Set([subject]));
+  }
+  expect(safe.patients.filter(({ birthDate = "" }) => birthDate.length > 4)).toEqual([]);
+  expect(limited.patients.some(({ birthDate = "" }) => birthDate.length === 10)).toBe(true);
+  expect(safe.ids.filter((id) => limited.ids.includes(id))).toEqual([]);
+  const refused = async (study: string, path: string) => (await phylax.ask(study, path)).status;
+  expect(await refused("study", limited.subject)).toBe(404);
+  expect(await refused("study", "Patient/amara-okafor")).toBe(404);
+  expect(await refused("study", "Condition?code=urn:hospital|MRN-1")).toBe(403);
+});
+
+interface CodedRow {
+  readonly id: string;
+  readonly birthDate?: string;
+  readonly subject?: { readonly reference: string };
+}

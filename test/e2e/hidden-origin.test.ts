@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, test } from "vitest";
+import { afterAll, beforeAll, test, vi } from "vitest";
 import { AnswerWatch } from "../support/answer-watch.ts";
 import { mentionsOf } from "../support/hidden-origin.ts";
 import { ownAddresses } from "../support/own-addresses.ts";
+import { patience } from "../support/patience.ts";
 import { sharedTestStack, type TestStack } from "../support/stack.ts";
 
 // Every test of this folder asks through a stack that watches its answers and fails at its end if an answer
@@ -18,7 +19,7 @@ afterAll(() => phylax.close());
 async function watchFor(hidden: string, ask: () => Promise<unknown>): Promise<AnswerWatch> {
   const watch = new AnswerWatch(hidden);
   await ask();
-  for (let i = 0; i < 100 && watch.answers === 0; i++) await new Promise((later) => setTimeout(later, 10));
+  await vi.waitUntil(() => watch.answers > 0, { ...patience, interval: 10 });
   return watch;
 }
 

@@ -10,6 +10,7 @@ import frozen from "../frozen-names.json" with { type: "json" };
 import { phylaxIn } from "../cli/phylax.ts";
 import { pythonIsMissing, verifyLedger } from "../ledger/second-verifier.ts";
 import { accountingLine, disclosureLine, type AccountedEvent } from "../support/accounting-lines.ts";
+import { lane } from "../support/lane.ts";
 import { oldVersions, unpackOldState, type OldRecord, type OldState } from "../support/old-state.ts";
 import { shapeOf } from "../support/shape-of.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
@@ -99,7 +100,7 @@ for (const version of oldVersions) {
       },
     );
 
-    test(
+    test.skipIf(lane === "fast")(
       "the export of that version verifies by either verifier, and a changed byte of it does not",
       patience,
       async ({ expect }) => {
@@ -207,7 +208,7 @@ for (const version of oldVersions) {
       },
     );
 
-    test(
+    test.skipIf(lane === "fast")(
       "the accounting answers from the old lines, including suspensions, each with its proof",
       patience,
       async ({ expect }) => {

@@ -337,7 +337,7 @@ test("a key-bound token needs a proof for this address, each good once", async (
   );
 });
 
-test("a denial is refused here too, at once: the token, the key that signed it, the certificate", async ({
+test("a denial is refused here too, at once: the token, its person, the key that signed it, the certificate", async ({
   expect,
 }) => {
   const registrar = operatorOf(phylax.dev, "registrar");
@@ -350,10 +350,11 @@ test("a denial is refused here too, at once: the token, the key that signed it, 
       })
     ).status;
   const token = await officerToken(phylax.dev, officer);
-  const { iss: issuer = "", jti: id, exp = 0 } = decodeJwt(token);
+  const { iss: issuer = "", jti: id, exp = 0, sub: subject } = decodeJwt(token);
   const x5t = x5tS256(readFileSync(officer.cert, "utf8"));
   const denials = [
     [{ kind: "token", issuer, id, until: exp * 1000 }, 401, "token_denied"],
+    [{ kind: "person", issuer, subject }, 401, "person_denied"],
     [{ kind: "key", issuer, keyId: "sandbox-issuer-1" }, 401, "key_denied"],
     [{ kind: "certificate", x5t }, 403, "certificate_denied"],
   ] as const;

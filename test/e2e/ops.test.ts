@@ -156,6 +156,18 @@ test("it is alive, and ready when control and the ledger answer", async ({ expec
   ]);
 });
 
+test("the watch of alerts runs by itself, and each part answers it", async ({ expect }) => {
+  const scrape = async () => (await send(phylax.dev, registrar(), `${phylax.dev.ops}/metrics`, {})).text;
+  await expect.poll(scrape, { ...patience, interval: 1_000 }).toContain('part="revocations"');
+  const ages = Array.from((await scrape()).matchAll(/phylax_part_age_seconds\{.+\} (.+)/gu), ([, age]) =>
+    Number(age),
+  );
+  expect(ages).toHaveLength(3);
+  for (const age of ages) expect(age).toBeLessThan(60);
+  const { text } = await send(phylax.dev, registrar(), `${phylax.dev.ops}/api/alerts`, {});
+  expect(JSON.parse(text)).toMatchObject({ waiting: 0, deadLetters: [], key: { kty: "OKP", alg: "EdDSA" } });
+});
+
 test("a registry file is applied for the registrar, again with nothing to do, and both are on record before and after", async ({
   expect,
 }) => {

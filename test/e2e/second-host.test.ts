@@ -1,3 +1,6 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { generateProof } from "dpop";
 import { SignJWT } from "jose";
 import * as oauth from "oauth4webapi";
@@ -10,12 +13,14 @@ import { startTestStack, type TestStack } from "../support/stack.ts";
 
 type Fields = Readonly<Record<string, string>>;
 
+const folder = mkdtempSync(join(tmpdir(), "phylax-traces-"));
+const traceFile = join(folder, "traces.jsonl");
 let phylax: TestStack;
 let holder: KeyHolder;
 let keyToken: string;
 let mtls: string;
 beforeAll(async () => {
-  phylax = await startTestStack({ secondHost: true });
+  phylax = await startTestStack({ secondHost: true, trace: traceFile });
   mtls = phylax.dev.gateway.replace("localhost", "127.0.0.1");
   holder = await keyHolder("two-names");
   await phylax.stack.runtime.applyRegistry(
@@ -26,7 +31,10 @@ beforeAll(async () => {
   );
   keyToken = await keyBoundToken(phylax, holder);
 }, 120_000);
-afterAll(() => phylax.close());
+afterAll(async () => {
+  await phylax.close();
+  rmSync(folder, { recursive: true });
+});
 
 const fhirAt = (host: string) => `${host}/v1/fhir/main`;
 const path = "Patient/amara-okafor";
@@ -165,4 +173,20 @@ test("a name that is not configured counts as the public name, whatever Host say
   expect(reply.status).toBe(200);
   expect(reply.text).not.toContain("localhost:1/");
   expect(reply.text).toContain(`${phylax.dev.fhir}/Patient?`);
+});
+
+test("the file of --trace gets a line for each request at either host, with the request's id and no patient", async ({
+  expect,
+}) => {
+  const token = await phylax.token("telehealth");
+  for (const host of [phylax.dev.gateway, mtls]) {
+    const { status, headers } = await read(`${fhirAt(host)}/${path}`, token);
+    expect(status).toBe(200);
+    const id = String(headers["x-request-id"]);
+    await expect.poll(() => readFileSync(traceFile, "utf8"), { timeout: 5_000 }).toContain(id);
+  }
+  const text = readFileSync(traceFile, "utf8");
+  for (const line of text.trimEnd().split("\n")) expect(JSON.parse(line)).toHaveProperty("resourceSpans");
+  expect(text).toContain('"release"');
+  expect(text).not.toContain("amara");
 });

@@ -68,7 +68,7 @@ test("each text says what to do next: a sentence with the fault and a sentence w
   expect,
 }) => {
   const nextStep =
-    /\b(?:Accept|Add|Ask|Change|Check|Choose|Connect|Correct|Create|Delete|Follow|Get|Give|Leave|Make|Name|Post|Read|Refer|Repeat|Search|See|Send|Sign|Split|Try|Use|Wait|Write)\b/u;
+    /\b(?:Accept|Add|Amend|Ask|Change|Check|Choose|Connect|Correct|Create|Delete|Follow|Get|Give|Leave|Make|Name|Post|Read|Refer|Repeat|Search|See|Send|Sign|Split|Try|Use|Wait|Write)\b/u;
   for (const [reason, row] of rows) {
     for (const text of textsOf(row)) {
       expect(text, reason).toMatch(nextStep);

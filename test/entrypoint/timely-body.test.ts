@@ -27,19 +27,20 @@ test("a body that comes in time is read to its end", async ({ expect }) => {
 });
 
 test.for([
-  ["stops", trickle(3, 5, false)],
-  ["goes on for ever, a letter at a time,", trickle(1_000_000, 5, false)],
-] as const)(
-  "a body that %s is given up, and its sender is told",
-  async ([, { stream, state }], { expect }) => {
-    const began = Date.now();
-    const body = new TimelyBody(stream, 200);
-    await expect(read(body)).rejects.toMatchObject({ name: "BodyNotWhole", reason: "body_timed_out" });
-    expect(Date.now() - began).toBeLessThan(2_000);
-    await body.dropRest();
-    expect(state.cancelled).toBe(true);
-  },
-);
+  ["stops", 3],
+  ["goes on for ever, a letter at a time,", 1_000_000],
+] as const)("a body that %s is given up, and its sender is told", async ([, letters], { expect }) => {
+  vi.useFakeTimers();
+  const { stream, state } = trickle(letters, 5, false);
+  const body = new TimelyBody(stream, 200);
+  const late = expect(read(body)).rejects.toMatchObject({ name: "BodyNotWhole", reason: "body_timed_out" });
+  await vi.advanceTimersByTimeAsync(200);
+  await late;
+  const dropped = body.dropRest();
+  await vi.advanceTimersByTimeAsync(3_000);
+  await dropped;
+  expect(state.cancelled).toBe(true);
+});
 
 test("the unread rest of a body is read and dropped before the answer, up to 16 MiB", async ({ expect }) => {
   for (const [mebibytes, isCancelled] of [

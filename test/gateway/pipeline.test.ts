@@ -491,6 +491,7 @@ test("a request that arrives while the ledger is behind is 503 with Retry-After:
     provenCalls: counter,
     browserPages: { has: async () => false },
     originKeys: async () => undefined,
+    exports: async () => new Response(null, { status: 404 }),
   });
   const ask = () =>
     app.fetch(new Request(get("Patient/amara").url, { headers: { authorization: "Bearer token" } }));

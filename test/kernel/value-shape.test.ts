@@ -121,7 +121,7 @@ test("a shape takes and refuses what a schema of zod takes and refuses, and read
     }),
     { numRuns: 5_000 },
   );
-  expect(Math.min(seen.read, seen.refused), "both verdicts occur").toBeGreaterThan(200);
+  expect(Math.min(seen.read, seen.refused), "both verdicts occur").toBeGreaterThan(60);
 });
 
 test("a problem names its place and never quotes the value", ({ expect }) => {

@@ -65,6 +65,29 @@ test("a request that is stored after all opens its void case again, and a messag
   expect(await listCases(registry, { state: "all" })).toHaveLength(1);
 });
 
+test("statements that arrive at once are all noted, a repeat notes none twice, and a crash leaves each without its place", async ({
+  expect,
+}) => {
+  const { registry, caseNow, write, id } = await opened();
+  await settleCases(registry, receipt, [{ ...write, end: "stored", storedId: "1" }]);
+  await changeCase(registry, id, denial);
+  const arrival = (digit: string) => ({ ...receipt, requestId: digit.repeat(32) });
+  const said = { ...write, of: ["Communication/1"], isDisagreement: true };
+  const say = (digit: string) => receiveCases(registry, arrival(digit), [said]);
+  await Promise.all(["1", "2", "3"].map(say));
+  await say("1");
+  const ended = (digit: string, end: string, storedId?: string) =>
+    settleCases(registry, arrival(digit), [{ ...said, end, storedId }]);
+  await Promise.all([ended("1", "stored", "7"), ended("2", "not stored")]);
+  await ended("1", "stored", "7");
+  expect((await caseNow())?.disagreements).toEqual({
+    [`${"1".repeat(32)}/0`]: { at, resource: "Communication/7" },
+    [`${"3".repeat(32)}/0`]: { at, resource: null },
+  });
+  expect((await listCases(registry, { state: "open" })).map((each) => each.id)).toEqual([id]);
+  expect(await receiveCases(registry, arrival("4"), [said], 2)).toBe("too_many");
+});
+
 test("of two statements of a case the first is filed alone, and a repeat finishes what a crash left", async ({
   expect,
 }) => {

@@ -46,6 +46,7 @@ const workers: Readonly<
     make: {
       PUBLIC_URL: () => `https://${randomBytes(4).toString("hex")}.example.org`,
       MTLS_URL: () => `https://${randomBytes(4).toString("hex")}.example.org`,
+      TRACES: () => `https://${randomBytes(4).toString("hex")}.example.org/v1/traces 0.01`,
       LEDGER_SHARDS: differing(() => String(2 + randomBytes(1).readUInt8())),
       LEDGER_SPREAD: differing(() => String(1 + (randomBytes(1).readUInt8() % 2))),
       ORIGIN_HOSTS: () => `fhir.example.org ${randomBytes(4).toString("hex")}`,

@@ -21,6 +21,7 @@ const withoutComments = (text: string): string => text.replaceAll(/\/\*[\s\S]*?\
 // The first call places an object for good. Each of these files is the only place that calls its objects.
 const placing = [
   "src/platform/codes/isolate/code-book.ts",
+  "src/platform/exports/isolate/export-shelf.ts",
   "src/platform/guard/isolate/guard-stub.ts",
   "src/platform/idempotency/isolate/request-keys.ts",
   "src/platform/ledger/client/stubs.ts",

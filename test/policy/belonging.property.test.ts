@@ -133,6 +133,6 @@ test("a row belongs to a patient by one definition, whatever way the client asks
     }),
     { numRuns: inLane({ fast: 60, slow: 400, long: 4_000 }) },
   );
-  expect(seen.get(true)).toBeGreaterThan(inLane({ fast: 10, slow: 50, long: 500 }));
-  expect(seen.get(false)).toBeGreaterThan(inLane({ fast: 10, slow: 50, long: 500 }));
+  expect(seen.get(true)).toBeGreaterThan(inLane({ fast: 5, slow: 50, long: 500 }));
+  expect(seen.get(false)).toBeGreaterThan(inLane({ fast: 5, slow: 50, long: 500 }));
 });

@@ -127,7 +127,7 @@ test("a row meets a condition of a scope exactly if a search by it finds the row
     }),
     { numRuns: inLane({ fast: 300, slow: 5_000, long: 20_000 }) },
   );
-  expect(Math.min(met, missed)).toBeGreaterThan(30);
+  expect(Math.min(met, missed)).toBeGreaterThan(10);
 });
 
 test("a row that meets `ne` or `ap` of a scope is found by a search for it, and has the date", async ({

@@ -25,6 +25,8 @@ const denials = {
   agreement: { kind: "agreement", client: "telehealth", agreement: "baa" },
   grant: { kind: "grant", client: "telehealth", origin: "main", purpose: "TREAT" },
   policy: { kind: "policy", digest },
+  authority: { kind: "authority", client: "telehealth", authority: "a".repeat(32) },
+  person: { kind: "person", issuer: "https://issuer.example", subject: "telehealth" },
 } as const satisfies Record<Denial["kind"], Denial>;
 const who: Principal = {
   client: clientRecord([]),
@@ -53,6 +55,7 @@ const who: Principal = {
   keyId: "key-1",
   certificate: x5t,
   proof: { jkt: "J".repeat(43), id: "proof-1", made: instant(0) },
+  authority: "a".repeat(32),
 };
 const named = (...some: readonly Denial[]) => new Set(some.map(denialName));
 
@@ -74,6 +77,10 @@ test.for<readonly [string, Denial]>([
   ["another jti", { ...denials.token, id: "jti-2" }],
   ["the same agreement id of another client", { ...denials.agreement, client: "payer" }],
   ["another purpose's grant", { ...denials.grant, purpose: "HPAYMT" }],
+  ["another authority", { ...denials.authority, authority: "b".repeat(32) }],
+  ["the same authority of another client", { ...denials.authority, client: "payer" }],
+  ["another person", { ...denials.person, subject: "nurse" }],
+  ["a person of another issuer", { ...denials.person, issuer: "https://other.example" }],
   ["another policy", { kind: "policy", digest: `sha256:${"1".repeat(64)}` }],
 ])("a denial of %s leaves this request alone", ([, denial], { expect }) => {
   expect(deniedPrincipal(named(denial), who)).toBeUndefined();

@@ -204,13 +204,13 @@ test("a client that leaves aborts the worker's request, before and within the an
 });
 
 test("an upload that breaks off aborts the worker's request", async ({ expect }) => {
-  const aborted = Promise.withResolvers<boolean>();
+  const [arrived, aborted] = [Promise.withResolvers<unknown>(), Promise.withResolvers<boolean>()];
   const { port } = await frontFor((req) => {
-    req.on("close", () => aborted.resolve(req.complete)).resume();
+    req.once("data", arrived.resolve).on("close", () => aborted.resolve(req.complete));
   });
   const socket = await open(port, ca);
   socket.write("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nhalf");
-  await pause(30);
+  await arrived.promise;
   socket.destroy();
   expect(await aborted.promise).toBe(false);
 });

@@ -14,6 +14,7 @@ test("without options the gateway listens on 8443, keeps its state in .phylax an
       bearerFrom: undefined,
       registry: undefined,
       twoPersons: false,
+      trace: undefined,
       reset: false,
     },
   });

@@ -15,6 +15,7 @@ import { to } from "../support/fhir-parts.ts";
 import { freePort } from "../support/free-port.ts";
 import { type KillableStack, startKillable } from "../support/killable-stack.ts";
 import { inLane } from "../support/lane.ts";
+import { starterPolicy } from "../support/outside.ts";
 
 // PHYLAX_CRASH_SEED repeats the moments of a run.
 const seed = Number(process.env["PHYLAX_CRASH_SEED"] ?? randomInt(2 ** 31));
@@ -30,7 +31,9 @@ interface Asked {
   place?: string;
   case?: string;
   /** `unknown`: nobody knows whether the origin stored it, and a repeat under its key is not sent. */
-  done: "nothing" | "requested" | "denied" | "stated" | "unknown";
+  done: "nothing" | "requested" | "denied" | "stated" | "amended" | "accepted" | "named" | "told" | "unknown";
+  /** A request that is accepted, with notices; else it is denied, with a statement. */
+  readonly isAccepted: boolean;
 }
 
 interface Answer {
@@ -71,13 +74,51 @@ const message = (patient: string, { key, row }: Asked) => ({
   payload: [{ contentReference: to(row) }],
 });
 
+// The client that writes amends for the entity, under its grant of the demonstration.
+const registrar = { ...starterPolicy("treat").body, name: "registrar", amendmentRegistrar: true };
+const quotas = { default: { requests: 10_000, windowSeconds: 60 } };
+const asRegistrar = {
+  set: {
+    policies: [{ name: "registrar", body: registrar }],
+    grants: [
+      {
+        client: "charting",
+        origin: "main",
+        purpose: "TREAT",
+        agreement: "charting-agreement",
+        policy: "registrar",
+        scopes: "system/*.cruds",
+        quotas,
+      },
+    ],
+  },
+};
+const provenance = (place: string, row: string) => ({
+  resourceType: "Provenance",
+  target: [to(row)],
+  recorded: "2026-12-02T12:00:17Z",
+  agent: [{ who: to("Practitioner/smith") }],
+  entity: [{ role: "source", what: to(place) }],
+});
+
 /** Starts the stack. Undefined from a function: the connection was refused or broken. */
 async function startOn(port: number, url: string) {
   stack = startKillable(port, state, url);
   await stack.ready;
   const dev = readDevFile(state);
   const [client, operator] = [clientOf(dev, "charting"), operatorOf(dev, "registrar")];
+  const change = (step: string, body: object) =>
+    send(dev, operator, `${dev.ops}/api/registry/${step}`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+  const { digest } = JSON.parse((await change("plan", asRegistrar)).text) as { readonly digest: string };
+  const changed = await change("changes", { ...asRegistrar, expects: digest });
+  if (changed.status !== 200) throw new Error(changed.text);
   const token = await accessToken(dev, client, { resource: dev.fhir });
+  const holder = clientOf(dev, "telehealth");
+  const holdersToken = await accessToken(dev, holder, { resource: dev.fhir });
   const orNothing = (asked: Promise<Answer>): Promise<Answer | undefined> => asked.catch(() => undefined);
   return {
     dev,
@@ -92,6 +133,11 @@ async function startOn(port: number, url: string) {
           },
           ...(body && { body: JSON.stringify(body) }),
         }),
+      ),
+    /** A further client gets a row. */
+    hold: (path: string) =>
+      orNothing(
+        send(dev, holder, `${dev.fhir}/${path}`, { headers: { authorization: `Bearer ${holdersToken}` } }),
       ),
     desk: (step: string, document: object) =>
       orNothing(
@@ -118,7 +164,8 @@ async function casesNow({ desk }: Started): Promise<readonly ListedCase[]> {
 
 /** Takes the next step, or the same step again. */
 async function step(started: Started, patient: string, asked: Asked): Promise<void> {
-  const { fhir, desk } = started;
+  const { fhir, desk, hold } = started;
+  const [about, notice] = [{ case: asked.case }, { kind: "person", recipient: `Dr. ${asked.key}` }];
   if (asked.done === "nothing") {
     const reply = await fhir("Communication", asked.key, message(patient, asked));
     if (reply?.status === 409 && Reflect.get(reply.headers, "retry-after") === undefined)
@@ -135,6 +182,12 @@ async function step(started: Started, patient: string, asked: Asked): Promise<vo
       if (own === undefined) return wait(50);
       asked.case = own;
     }
+    if (asked.isAccepted) {
+      if ((await hold(asked.row))?.status !== 200) return wait(50);
+      const reply = await fhir("Provenance", undefined, provenance(asked.place ?? "", asked.row));
+      if (reply?.status === 201) asked.done = "amended";
+      return;
+    }
     const document = { case: asked.case, grounds: ["accurate-and-complete"], letter: asked.letter };
     const reply = await desk("/deny", document);
     // an answer was lost: the case is decided
@@ -142,11 +195,22 @@ async function step(started: Started, patient: string, asked: Asked): Promise<vo
   } else if (asked.done === "denied") {
     const reply = await desk("/state", { case: asked.case, kind: "request-and-denial" });
     if (reply?.status === 200 || reply?.text.includes("case_stated") === true) asked.done = "stated";
+  } else if (asked.done === "amended") {
+    const reply = await desk("/accept", about);
+    if (reply?.text.includes("case_not_amended") === true) asked.done = "requested"; // its end was lost
+    if (reply?.status === 200 || reply?.text.includes("case_not_open") === true) asked.done = "accepted";
+  } else if (asked.done === "accepted") {
+    if ((await desk("/notices/find", about))?.status !== 200) return wait(50);
+    const reply = await desk("/notices/name", { ...about, recipient: notice.recipient });
+    if (reply?.status === 200) asked.done = "named";
+  } else if (asked.done === "named") {
+    const reply = await desk("/notices/send", { ...about, ...notice, letter: asked.letter });
+    if (reply?.status === 200 || reply?.text.includes("notice_not_open") === true) asked.done = "told";
   }
 }
 
 test(
-  `after ${kills} kills amid requests, denials and statements each request has one case, each case what was answered, and each row its statement once`,
+  `after ${kills} kills amid requests, denials, statements and notices each request has one case, each case what was answered, each row its statement once, and each notice one letter`,
   { timeout: 10 * 60_000 + kills * 60_000 },
   async ({ expect }) => {
     console.log(`PHYLAX_CRASH_SEED=${seed}`);
@@ -155,7 +219,7 @@ test(
     const port = await freePort();
     const asked = new Map<string, Asked[]>(); // of each patient: open requests of a patient are bounded
     const open = (patient: string) =>
-      asked.get(patient)?.find(({ done }) => done !== "stated" && done !== "unknown");
+      asked.get(patient)?.find(({ done }) => done !== "stated" && done !== "told" && done !== "unknown");
     for (let kill = 1; kill <= kills; kill += 1) {
       const patients = Array.from({ length: workersAtOnce }, (_, index) => kill * workersAtOnce + index);
       await server.load(patients.map(patientOf));
@@ -171,7 +235,8 @@ test(
             const row = `${patient}-${own.length}`;
             await server.load([rowOf(row, patient)]);
             const letter = createHash("sha256").update(row).digest("hex");
-            next = { key: randomUUID(), row: `Observation/${row}`, letter, done: "nothing" };
+            const isAccepted = own.length % 2 === 1;
+            next = { key: randomUUID(), row: `Observation/${row}`, letter, done: "nothing", isAccepted };
             own.push(next);
           }
           await step(started, patient, next);
@@ -198,7 +263,8 @@ test(
       const [own, ...more] = found.filter(({ resource }) => resource === each.place);
       expect(more, "one case of a request").toEqual([]);
       expect(own, "no request without its case").toMatchObject({ disputed: [each.row] });
-      if (each.done !== "requested") expect(own?.denialLetter).toBe(each.letter);
+      if (each.done === "denied" || each.done === "stated") expect(own?.denialLetter).toBe(each.letter);
+      if (each.done === "accepted" || each.done === "named") expect(own?.decision).toBe("accepted");
       if (each.done === "stated") expect(own?.statedAt).toBeTypeOf("number");
     }
     // each repeat settles: an attempt that was killed has its key for a minute at most
@@ -235,7 +301,7 @@ test(
       ).json();
       const keys = (stored.entry ?? []).map(({ resource }) => resource.identifier[0]?.value ?? "");
       expect(new Set(keys).size, "no request is there twice").toBe(keys.length);
-      const missing = own.filter(({ key, done }) => done === "stated" && !keys.includes(key));
+      const missing = own.filter(({ key, done }) => done !== "unknown" && !keys.includes(key));
       expect(missing, "no request is lost").toEqual([]);
     }
     await wait(10_000); // an isolate knows each statement after ten seconds
@@ -247,7 +313,28 @@ test(
         ["urn:phylax:statement"],
       ]);
     }
-    const documents = (await openLedger(started.dev)).flatMap(({ event: { what, document } }) =>
+    const records = await openLedger(started.dev);
+    const told = [...asked.values()].flat().filter(({ done }) => done === "told");
+    expect(told.length).toBeGreaterThan(0);
+    for (const { case: id = "none", key, letter, row } of told) {
+      const reply = await started.desk("", { case: id });
+      const [own] = (JSON.parse(reply?.text ?? "{}") as { readonly cases: readonly ListedCase[] }).cases;
+      expect(own?.decision, row).toBe("accepted");
+      expect(own?.notices, "no notice is lost, and none is there twice").toMatchObject([
+        { kind: "holder", recipient: "telehealth", letter: null, endedAt: null },
+        { kind: "person", recipient: `Dr. ${key}`, letter, reason: null },
+      ]);
+      const sends = records.filter(
+        ({ event: { what, document } }) =>
+          what?.interaction === "send-notice" && document?.text?.includes(id) === true,
+      );
+      const ends = records.filter(
+        ({ event }) => event.outcome?.status === 200 && sends.some((each) => each.event.id === event.id),
+      );
+      expect(sends.length, "the sending is on record").toBeGreaterThan(0);
+      expect(ends.length, "and was done once at most").toBeLessThanOrEqual(1);
+    }
+    const documents = records.flatMap(({ event: { what, document } }) =>
       document === undefined ? [] : [`${what?.interaction ?? ""} ${document.text}`],
     );
     for (const interaction of ["deny-case", "state-case"])

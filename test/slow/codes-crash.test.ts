@@ -51,6 +51,10 @@ async function startJobs(state: string) {
           modulesRoot: folder,
           modules: [{ type: "ESModule" as const, path: script, contents: readFileSync(script, "utf8") }],
           bindings: Object.assign({}, configured.bindings, { CODES_KEY: codesKey }),
+          // exports have no part in this test
+          durableObjects: { DATA_SET_CODES: { className: "DataSetCodes", useSQLite: true } },
+          serviceBindings: { AGREEMENT_READING: { name: "phylax-control", entrypoint: "AgreementReading" } },
+          d1Databases: {},
         },
       ],
     }),

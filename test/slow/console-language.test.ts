@@ -1,6 +1,5 @@
 import { test, vi } from "vitest";
 import type { ConsolePlaces } from "#console/ports";
-import { LogRates } from "#console/rates";
 import type { RegistryView, ShownClient } from "#console/registry-view";
 import { denialName } from "#identity/denial";
 import { instant } from "#kernel/clock";
@@ -25,6 +24,7 @@ const { NowPage } = await import("#console/pages/now");
 const { PatientsPage, PatientsReturnPage } = await import("#console/pages/patients");
 const { ClientPage, DeniedPage, LiftedPage, RegistryPage } = await import("#console/pages/registry");
 const { AccessReviewPage } = await import("#console/pages/review");
+const { timelineOf } = await import("#console/traffic/timeline");
 const { Shell } = await import("#console/pages/shell");
 const { consolePages } = await import("#console/console-page");
 
@@ -102,7 +102,16 @@ const report = {
   at,
   health: {
     logs: [],
-    root: { log: "1", state: "degraded", size: 3, copied: 2, rooted: 1, seconds: 5, why: null },
+    root: {
+      log: "1",
+      state: "degraded",
+      size: 3,
+      copied: 2,
+      behindSeconds: 6,
+      rooted: 1,
+      seconds: 5,
+      why: null,
+    },
     witnesses: [{ name: "4", cosignedAt: undefined, isCurrent: false }],
   },
   origins: { 17: "1" },
@@ -110,16 +119,28 @@ const report = {
   denials,
   waiting: { reviews: { count: 2, since: at }, proposals: { count: 1, since: at } },
   ownerOf: () => undefined,
-  rates: new LogRates(),
 } as const;
+const quarter = at - (at % 900_000);
+const counts = new Map([
+  ["phylax_requests 1", 3],
+  ["phylax_refusals 2", 1],
+  ["phylax_client_outcomes 11 TREAT refused", 1],
+]);
+const traffic = {
+  at,
+  timeline: timelineOf([{ at: quarter / 60_000, counts }], at, "day"),
+  quotas: [{ client: "11", purpose: "TREAT", requests: 1, windowSeconds: 1 }],
+};
 const everyLink = { registry: true, approvals: true, events: true };
 
 type Shown = Parameters<typeof htmlText>[0];
 const pages: Readonly<Record<string, () => Shown>> = {
-  now: () => NowPage({ report, links: everyLink }),
+  now: () => NowPage({ report, traffic, range: "day", links: everyLink }),
   "now without its parts": () =>
     NowPage({
       report: { ...report, health: undefined, denials: undefined, waiting: undefined },
+      traffic: { ...traffic, timeline: undefined },
+      range: "week",
       links: everyLink,
     }),
   patients: () => PatientsPage({ places }),
@@ -135,7 +156,15 @@ const pages: Readonly<Record<string, () => Shown>> = {
       ...forms,
       denials: Array.from({ length: 501 }, () => ({ name: '["token"]', until: at })),
     }),
-  client: () => ClientPage({ view, client, ends: new Map(), mayReadEvents: true, ...forms }),
+  client: () =>
+    ClientPage({
+      view,
+      client,
+      ends: new Map(),
+      mayReadEvents: true,
+      traffic: { range: "day", timeline: traffic.timeline, lastUse: at },
+      ...forms,
+    }),
   "change of a client": () => ClientChangePage({ view, client, formToken: "1", problem: undefined }),
   denied: () => DeniedPage({ denial: {}, says: "1", formToken: "1", once: "1", back: "11" }),
   lifted: () => LiftedPage({ back: "" }),

@@ -462,10 +462,10 @@ describe.skipIf(!hasChromium)("the operators' tasks in Chromium", () => {
     const request = String(use.headers["x-request-id"]);
     await registry.prepare(insert).bind(randomBytes(16).toString("hex"), Date.now(), request).run();
     await begin();
-    expect(await page.textContent("#now")).toContain("1 use of break-glass");
+    expect(await page.textContent("#state")).toContain("1 use of break-glass");
     const happened = async () => {
       await begin();
-      await click('#now a:has-text("break-glass")');
+      await click('#state a:has-text("break-glass")');
       await giveKey();
       await click("[data-key-form] button");
       await banner();

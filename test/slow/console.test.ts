@@ -3,6 +3,8 @@ import axe, { type AxeResults } from "axe-core";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import type { DevOfficer } from "../../cli/connection/dev-file.ts";
 import { send } from "../../cli/connection/mutual-tls.ts";
+import { trafficOf } from "#audit/traffic/count";
+import { numberText } from "#console/words";
 import { openLedger } from "../support/auditor.ts";
 import { consoleContext, enterConsole, hasChromium, openChromium } from "../support/console-browser.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
@@ -52,6 +54,65 @@ describe.skipIf(!hasChromium)("the operators' console in Chromium", () => {
     await expect.poll(() => page.textContent("#now"), { timeout: 15_000 }).not.toBe(before);
   });
 
+  test("the plots have the auditor's numbers of requests and refusals by reason, in each range, and show no patient", async ({
+    expect,
+  }) => {
+    const canary = "Canaryfamily";
+    await phylax.ask("payer", `Patient?family=${canary}`);
+    await phylax.ask("payer", `Patient/${canary}/$${canary}`);
+    await phylax.ask("payer", `${canary}/1?${canary}=1`, { headers: { "phylax-purpose": canary } });
+    const audited = async () => {
+      const events = new Map(
+        (await openLedger(phylax.dev)).map(({ event }) => [`${event.id} ${event.step ?? 0}`, event] as const),
+      );
+      const counts = [...events.values()].flatMap((event) => Array.from(trafficOf([event])));
+      const of = (instrument: string) => counts.filter(([series]) => series.startsWith(`${instrument} `));
+      const sumOf = (some: typeof counts) => numberText(some.reduce((sum, [, n]) => sum + n, 0));
+      const reasons = Map.groupBy(of("phylax_refusals"), ([series]) => series.split(" ")[1] ?? "");
+      return {
+        whole: [sumOf(of("phylax_requests")), sumOf(of("phylax_refusals"))],
+        reasons: Array.from(reasons, ([reason, some]) => `${reason} ${sumOf(some)}`).sort(),
+      };
+    };
+    for (const range of ["hour", "day", "week", "month"]) {
+      await expect
+        .poll(
+          async () => {
+            await page.goto(`${phylax.dev.console}?range=${range}`);
+            const figure = page.locator(".plot");
+            const textOf = (i: number) => figure.nth(i).locator("figcaption strong").textContent();
+            const reasons = await figure.nth(1).locator(".legend li").allTextContents();
+            return {
+              whole: [await textOf(0), await textOf(1)],
+              reasons: reasons.map((text) => text.trim()).sort(),
+            };
+          },
+          { timeout: 30_000 },
+        )
+        .toEqual(await audited());
+      const html = await page.content();
+      for (const secret of [canary, "amara", "okafor"]) expect(html.toLowerCase()).not.toContain(secret);
+    }
+    expect((await audited()).reasons.length).toBeGreaterThan(1);
+  });
+
+  test("a time in the numbers of refusals leads to its refusals, by keyboard alone", async ({ expect }) => {
+    await page.goto(phylax.dev.console);
+    await page.locator(".plot summary").nth(1).focus();
+    await page.keyboard.press("Enter");
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/\/console\/why#\d{8}T\d{4}Z-\d{8}T\d{4}Z$/u);
+    const key = phylax.dev.auditors[0]?.key ?? "";
+    await page.setInputFiles("#auditor-key", key);
+    const banner = async () => {
+      await page.click("[data-key-form] button:enabled");
+      return page.textContent("[data-banner]");
+    };
+    await expect.poll(banner, { timeout: 20_000, interval: 1_000 }).toMatch(/\d+ refusals? of/u);
+    expect(await page.locator("[data-results] tbody tr").count()).toBeGreaterThan(0);
+  });
+
   /** Every violation that axe finds on the page: rule and place. */
   const violations = async (): Promise<readonly string[]> => {
     await page.evaluate(axe.source);
@@ -62,6 +123,21 @@ describe.skipIf(!hasChromium)("the operators' console in Chromium", () => {
   test("axe finds no violation on the page Now", async ({ expect }) => {
     await page.goto(phylax.dev.console);
     expect(await violations()).toEqual([]);
+    await page.locator(".plot summary").first().click();
+    for (const { width, colorScheme } of [
+      { width: 1280, colorScheme: "dark" },
+      { width: 390, colorScheme: "light" },
+      { width: 390, colorScheme: "dark" },
+    ] as const) {
+      await page.setViewportSize({ width, height: 844 });
+      await page.emulateMedia({ colorScheme });
+      expect(await violations(), `${width} ${colorScheme}`).toEqual([]);
+      expect(await page.evaluate("document.documentElement.scrollWidth"), "no scrolling sideways").toBe(
+        width,
+      );
+    }
+    await page.setViewportSize({ width: 1280, height: 900 });
+    await page.emulateMedia({ colorScheme: "light" });
   });
 
   test("the session cookie is a __Host- cookie that no script reads, and Strict", async ({ expect }) => {

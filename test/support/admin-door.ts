@@ -20,6 +20,13 @@ export const nobodySignsIn = {
   newId: () => "0123456789abcdef0123456789abcdef",
   dependencies: async () => ({}),
   halfYear: async () => undefined,
+  traffic: async () => new Map<string, number>(),
+  gauges: async () => [],
+  alerts: {
+    report: async () => ({ alerts: [], silences: [], waiting: 0, deadLetters: [], key: {} }),
+    silence: async () => "0123456789abcdef0123456789abcdef",
+    endSilence: async () => false,
+  },
   onFault: () => {},
   denials: () => Promise.resolve(new Set<string>()),
   signIns: { verify: () => Promise.resolve(err({ reason: "issuer_unknown" })) },
@@ -52,6 +59,7 @@ export const nobodySignsIn = {
   cases: {
     list: () => Promise.resolve(ok([])),
     confirm: () => Promise.resolve(err({ reason: "case_not_unconfirmed", field: "case" })),
+    open: () => Promise.resolve(err({ reason: "case_known", field: "notice" })),
     void: () => Promise.resolve(err({ reason: "case_not_unconfirmed", field: "case" })),
     extend: () => Promise.resolve(err({ reason: "case_not_open", field: "case" })),
     accept: () => Promise.resolve(err({ reason: "case_not_open", field: "case" })),
@@ -78,4 +86,5 @@ export const registryUnasked = {
   change: () => Promise.reject(new Error("not asked")),
   probed: () => Promise.reject(new Error("not asked")),
   probes: () => Promise.reject(new Error("not asked")),
+  authorities: () => Promise.reject(new Error("not asked")),
 } satisfies Partial<RegistryDesk>;

@@ -10,6 +10,8 @@ import { setTimeout as wait } from "node:timers/promises";
 export interface KillableStack {
   /** Resolves when the stack answers. Rejects with the printed text when the stack ended before that. */
   readonly ready: Promise<void>;
+  /** The process ids of workerd. */
+  runtimes(): readonly number[];
   /** SIGKILL to workerd alone, if it runs. The stack then ends by itself. */
   killRuntime(): void;
   /** SIGKILL to all of its processes. Resolves when no process is left. */
@@ -44,6 +46,7 @@ export function startKillable(
   started.catch(() => undefined); // no test waits for most stacks that are killed early
   return {
     ready: started,
+    runtimes: () => workerdOf(group),
     killRuntime() {
       for (const pid of workerdOf(group)) process.kill(pid, "SIGKILL");
     },

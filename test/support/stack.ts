@@ -47,6 +47,8 @@ export interface TestStackOptions {
   readonly registry?: string;
   readonly gatewaysElsewhere?: number;
   readonly secondHost?: boolean;
+  /** The file that gets the trace of each request. */
+  readonly trace?: string;
   /** An operator's act that opens access needs the approval of a second operator. */
   readonly twoPersons?: boolean;
   /**
@@ -118,6 +120,7 @@ async function run(state: string, options: TestStackOptions, say: (line: string)
     isInspected: options.isInspected ?? false,
     gatewaysElsewhere: options.gatewaysElsewhere ?? 0,
     secondHost: options.secondHost ?? false,
+    trace: options.trace,
     twoPersons: options.twoPersons ?? false,
     onOriginRequest: ({ method, path }) => forwarded.push(`${method} ${path}`),
   });

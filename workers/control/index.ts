@@ -1,5 +1,8 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
+import { authorityMillisecondsMax } from "#identity/authority/authority";
+import type { AuthorityProblem } from "#identity/authority/authority-document";
 import type { RegistryEnd } from "#registry/ends-soon";
+import type { RequestQuota } from "#limits/request-quota";
 import type { MergeMode } from "#registry/merge";
 import type { RegistryProblem } from "#registry/problem";
 import { inList, readDenial, readDenials, type DenialProblem } from "#identity/denial-document";
@@ -16,8 +19,12 @@ import {
   type RegistryPlan,
   type ShownRegistry,
 } from "#platform/registry/apply-registry";
-import { registryEnds, waitingWork } from "#platform/registry/console-overview";
+import { registryEnds, requestQuotas, waitingWork } from "#platform/registry/console-overview";
 import { log } from "#platform/log";
+import { AuthorityKeeping } from "#platform/authorities/authority-desk";
+import { listAuthorities, type ListedAuthority } from "#platform/authorities/authority-rows";
+import { endDenied } from "#platform/authorities/end-denied";
+import { keyList } from "#platform/config/key-list-setting";
 import { AgreementReading } from "#platform/registry/agreement-reading";
 import { PolicyReading } from "#platform/registry/policy-reading";
 import { lastProbes, recordProbe, type LastProbe, type RecordedProbe } from "#platform/origins/origin-probes";
@@ -56,6 +63,7 @@ import { KeyedRequests } from "#platform/idempotency/object/keyed-requests";
 
 export {
   AgreementReading,
+  AuthorityKeeping,
   ConsentDesk,
   ConsentHistory,
   KeyedRequests,
@@ -130,7 +138,7 @@ export class RegistryDesk extends WorkerEntrypoint<ControlEnv> {
   }
 
   /**
-   * Denies a token, key, certificate, client, agreement, grant or policy from now on, or each of a list
+   * Denies a token, key, certificate, client, agreement, grant, policy, authority or person from now on, or each of a list
    * (docs/revocation.md). A name that is not registered refuses the whole list: a misspelt client would stay admitted.
    * While the registry does not answer, the denials are made without that check. A fault amid a list may leave a part of
    * the list denied: a repeat is safe.
@@ -149,8 +157,25 @@ export class RegistryDesk extends WorkerEntrypoint<ControlEnv> {
       const problem = { reason: "denial_unregistered", field } as const;
       return err(Array.isArray(document) ? inList(index, problem) : problem);
     }
-    for (const denial of read.value) await revocationsOf(this.env).deny(denial);
+    const revocations = revocationsOf(this.env);
+    for (const denial of read.value) await revocations.deny(denial); // all, before anything that may be late
+    const at = instant(Date.now());
+    const keys = keyList("CONSENT_KEY", this.env.CONSENT_KEY);
+    const ends = endDenied(REGISTRY, keys, read.value, { at, by: "an operator" });
+    await within(registryPatienceMilliseconds, ends, "the registry does not answer in time").catch(
+      async () => {
+        // No end is stored: the denial of a token lasts as long as an authority that the token may have made.
+        const until = instant(at + authorityMillisecondsMax);
+        for (const denial of read.value)
+          if (denial.kind === "token") await revocations.deny({ ...denial, until });
+      },
+    );
     return ok(undefined);
+  }
+
+  /** The stored authorities under which jobs act. A denial ends one. */
+  async authorities(document: unknown): Promise<Result<readonly ListedAuthority[], AuthorityProblem>> {
+    return await listAuthorities(this.env.REGISTRY, document, instant(Date.now()));
   }
 
   /** The registered operators, with the roles that each has for a limited time. */
@@ -209,6 +234,11 @@ export class ConsoleDesk extends WorkerEntrypoint<ControlEnv> {
   /** The ends of agreements and certificates, the first first. */
   async ends(): Promise<readonly RegistryEnd[]> {
     return await registryEnds(this.env.REGISTRY);
+  }
+
+  /** The request quotas of the grants of active clients. */
+  async quotas(): Promise<readonly RequestQuota[]> {
+    return await requestQuotas(this.env.REGISTRY);
   }
 
   /** Names of the live denials, at most 501. */

@@ -3,6 +3,7 @@ import type { Disclosures as Accounting, LinesRequest } from "#audit/accounting/
 import type { HoldersRequest } from "#audit/accounting/holders";
 import { type AccountingToWrite, type AccountingWriter, writeAccounting } from "#audit/accounting/written";
 import type { LedgerRestore } from "#ledger/restore";
+import type { TrafficSpan } from "#audit/traffic/span";
 import { instant } from "#kernel/clock";
 import { AccountingDesk } from "#platform/ledger/isolate/accounting-desk";
 import { AccountingIntake } from "#platform/ledger/object/accounting/accounting-intake";
@@ -10,11 +11,14 @@ import { AccountingShelf } from "#platform/ledger/object/accounting/accounting-s
 import { ledgerHealth, shardsOfHalfYear } from "#platform/ledger/isolate/ledger-health";
 import { RecoveryDesk } from "#platform/ledger/isolate/recovery-desk";
 import { LedgerDoor } from "#platform/ledger/isolate/public-door";
+import { regionlessStubs } from "#platform/ledger/client/stubs";
+import { readLedgerPlacement } from "#platform/ledger/config";
 import { ElementCounts } from "#platform/elements/object/element-counts";
 import { LedgerRoot } from "#platform/ledger/object/root/ledger-root";
+import { TRAFFIC_BOOK, TrafficBook } from "#platform/ledger/object/traffic/traffic-book";
 import { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
 
-export { AccountingIntake, AccountingShelf, ElementCounts, LedgerRoot, LedgerShard };
+export { AccountingIntake, AccountingShelf, ElementCounts, LedgerRoot, LedgerShard, TrafficBook };
 
 const deskOf = (env: LedgerWorkerEnv) => new AccountingDesk(env, () => instant(Date.now()));
 
@@ -47,8 +51,8 @@ export class AccountingHolds extends WorkerEntrypoint<LedgerWorkerEnv> {
 }
 
 /**
- * The public numbers of all open logs for the operators' console, and the shards of the half-year. It discloses
- * nothing else and changes nothing.
+ * The public numbers of all open logs for the operators' console, the shards of the half-year, and the totals of
+ * requests, also by time. It discloses nothing else and changes nothing.
  */
 export class LedgerHealth extends WorkerEntrypoint<LedgerWorkerEnv> {
   report() {
@@ -57,6 +61,18 @@ export class LedgerHealth extends WorkerEntrypoint<LedgerWorkerEnv> {
 
   shards() {
     return shardsOfHalfYear(this.env, instant(Date.now()));
+  }
+
+  traffic() {
+    return this.#book.totals();
+  }
+
+  trafficOf(span: TrafficSpan) {
+    return this.#book.span(span);
+  }
+
+  get #book() {
+    return regionlessStubs(this.env.TRAFFIC_BOOK, readLedgerPlacement(this.env))(TRAFFIC_BOOK);
   }
 }
 

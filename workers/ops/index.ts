@@ -10,7 +10,10 @@ import { hkdf } from "#ledger/leaf/seal";
 import { askServer } from "#platform/ask-server";
 import { configurationRecord } from "#platform/ledger/client/configuration-record";
 import { ledgerSink } from "#platform/ledger/client/sink";
-import { logStubs } from "#platform/ledger/client/stubs";
+import { logStubs, regionlessStubs } from "#platform/ledger/client/stubs";
+import { readLedgerPlacement } from "#platform/ledger/config";
+import type { LedgerPlacement } from "#platform/ledger/placement";
+import { ALERT_BOOK, AlertBook } from "#platform/alerts/object/alert-book";
 import { requestKeys } from "#platform/idempotency/isolate/request-keys";
 import { proofVerifier } from "#platform/keys/proof-verifier";
 import { signInVerifier } from "#platform/keys/sign-in-verifier";
@@ -23,6 +26,9 @@ import { opsConfig } from "#platform/config/ops-config";
 import { keptForASecond } from "#platform/config/log-states";
 import { opsReadiness } from "#platform/config/ops-readiness";
 import { inTime, partInTime } from "#platform/deadlines";
+
+const alertBookOf = (env: OpsEnv, placement: LedgerPlacement) =>
+  regionlessStubs(env.ALERT_BOOK, placement)(ALERT_BOOK);
 
 /** The ops worker: joins the operators' verbs to their Cloudflare bindings. */
 function open(env: OpsEnv): Hono {
@@ -49,6 +55,8 @@ function open(env: OpsEnv): Hono {
     described,
   } = opsConfig(env);
   const clock = () => instant(Date.now());
+  // workerd binds the stub of an object to the request that made it
+  const book = () => partInTime("desk", alertBookOf(env, placement));
   const ask = askServer(identityHosts);
   const logOf = logStubs(env.LEDGER_SHARD, placement);
   const ledger = ledgerSink(logOf, placement.layout, clock);
@@ -75,6 +83,7 @@ function open(env: OpsEnv): Hono {
       probed: (document, operator) => desks.registry.probed(document, operator),
       probes: () => desks.registry.probes(),
       revoke: (denial) => desks.registry.revoke(denial),
+      authorities: (document) => desks.registry.authorities(document),
       lift: (denial) => desks.registry.lift(denial),
     },
     operatorTasks: {
@@ -102,6 +111,7 @@ function open(env: OpsEnv): Hono {
     cases: {
       list: (document) => desks.cases.list(document),
       confirm: (document) => desks.cases.confirm(document),
+      open: (document, operator, requestId) => desks.cases.open(document, operator, requestId),
       void: (document) => desks.cases.void(document),
       extend: (document, operator) => desks.cases.extend(document, operator),
       accept: (document, operator) => desks.cases.accept(document, operator),
@@ -109,8 +119,8 @@ function open(env: OpsEnv): Hono {
       state: (document, operator) => desks.cases.state(document, operator),
       unstate: (document, operator) => desks.cases.unstate(document, operator),
       holdersSought: (document) => desks.cases.holdersSought(document),
-      holders: (query, operator) =>
-        desks.holders.holdersOf({ ...query, caller: { id: newId(), at: clock(), who: { operator } } }),
+      holders: (query, operator, requestId) =>
+        desks.holders.holdersOf({ ...query, caller: { id: requestId, at: clock(), who: { operator } } }),
       addHolders: (document, holders, operator) => desks.cases.addHolders(document, holders, operator),
       nameNotice: (document, operator) => desks.cases.nameNotice(document, operator),
       sendNotice: (document, operator) => desks.cases.sendNotice(document, operator),
@@ -118,6 +128,13 @@ function open(env: OpsEnv): Hono {
     },
     dataSets: { end: (dataSet) => desks.dataSets.end(dataSet) },
     accountings: { hold: (document) => desks.holds.hold(document) },
+    alerts: {
+      report: () => book().report(),
+      silence: (silence) => book().silence(silence),
+      endSilence: (id) => book().endSilence(id),
+    },
+    traffic: () => inTime("desk", async () => await env.LEDGER_HEALTH.traffic()),
+    gauges: async () => await book().readings(),
     restores: { restore: (log) => desks.recovery.restore(log) },
     ledger,
     configured: configurationRecord(described, ledger, { clock, newId }),
@@ -146,6 +163,8 @@ function open(env: OpsEnv): Hono {
     issuers: operatorIssuers({ ask, hosts: identityHosts, clientId: places.clientId, clock, newId }),
     health: () => ledgerHealth.report(),
     ends: () => consoleDesk.ends(),
+    traffic: (span) => ledgerHealth.trafficOf(span),
+    quotas: () => consoleDesk.quotas(),
     denials: () => consoleDesk.denials(),
     waiting: () => consoleDesk.waiting(),
     origins: () => originStatesAt(places.gateway),
@@ -156,6 +175,19 @@ function open(env: OpsEnv): Hono {
 
 let app: Hono | undefined; // settled once, shared by every request of the isolate
 
+export { AlertBook };
+
+/** The alarm of the watch goes on by itself; these calls begin it, and begin it again if it ever ended. */
+const beginWatch = (env: OpsEnv): Promise<void> =>
+  inTime("desk", async () => await alertBookOf(env, readLedgerPlacement(env)).begin());
+
 export default {
-  fetch: (request, env, context) => (app ??= open(env)).fetch(request, env, context),
+  fetch(request, env, context) {
+    if (app === undefined) context.waitUntil(beginWatch(env).catch(() => {})); // the schedule begins it too
+    app ??= open(env);
+    return app.fetch(request, env, context);
+  },
+  async scheduled(_controller, env) {
+    await beginWatch(env);
+  },
 } satisfies ExportedHandler<OpsEnv>;

@@ -6,8 +6,11 @@ import {
   caseDenial,
   caseExtension,
   caseListing,
+  caseOpening,
   caseStatement,
   caseUnstatement,
+  caseVoiding,
+  holdersSearch,
   listedCase,
   noticeNaming,
   noticeSending,
@@ -49,12 +52,27 @@ export const confirmCaseVerb = (cases: CaseTasks): Verb => ({
   },
 });
 
-/** Ends an unconfirmed case whose request is not stored. */
+/** Opens a case for a notice of another entity. */
+export const openCaseVerb = (cases: CaseTasks): Verb => ({
+  ...officers,
+  interaction: "open-case",
+  does: "Opens a case for a notice by which another entity tells of its amendment (45 CFR 164.526(e)). `notice`: the Communication in which the FHIR server has it. `from`: the entity. `rows`: the rows to amend.",
+  document: caseOpening,
+  answer: z.object({ case: z.string() }),
+  path: "api/cases/open",
+  changes: "repeatably",
+  async act({ document, operator, requestId }) {
+    const opened = await cases.open(document, operator.id, requestId);
+    return opened.ok ? ok({ answer: opened.value, effect: [opened.value] }) : rejected(opened.error);
+  },
+});
+
+/** Ends a case without an answer. */
 export const voidCaseVerb = (cases: CaseTasks): Verb => ({
   ...officers,
   interaction: "void-case",
-  does: "Removes an unconfirmed case from the list: the FHIR server has no such request, so the request never arrived.",
-  document: caseAcceptance,
+  does: "Removes a case from the list, with the reason in `why`: an unconfirmed case of which the FHIR server has no request, or a notice of another entity about nothing that you hold.",
+  document: caseVoiding,
   answer: z.object({ voided: z.literal(true) }),
   path: "api/cases/void",
   changes: "repeatably",
@@ -143,16 +161,16 @@ export const unstateCaseVerb = (cases: CaseTasks): Verb => ({
 export const findNoticesVerb = (cases: CaseTasks): Verb => ({
   ...officers,
   interaction: "find-notices",
-  does: "Finds in the accounting the clients that got information of the amended types before the amendment of an accepted case, and stores an open notice for each. A repeat adds what is missing.",
-  document: caseAcceptance,
+  does: "Finds in the accounting the clients that got information of the amended types before the amendment of an accepted case, and stores an open notice for each. A repeat adds what is missing. `patients`: further ids of the same person at the FHIR server, as its accounting names them.",
+  document: holdersSearch,
   answer: z.object({ found: z.int(), added: z.int() }),
   path: "api/cases/notices/find",
   changes: "repeatably",
-  async act({ document, operator }) {
+  async act({ requestId, document, operator }) {
     const sought = await cases.holdersSought(document);
     if (!sought.ok) return rejected(sought.error);
     const { amendedBy, ...query } = sought.value;
-    const holders = (await cases.holders(query, operator.id)).filter(
+    const holders = (await cases.holders(query, operator.id, requestId)).filter(
       ({ recipient }) => recipient !== amendedBy,
     );
     const added = await cases.addHolders(document, holders, operator.id);
@@ -211,6 +229,8 @@ const rejected = ({ reason, field }: CaseProblem) => rejectedAt(field, reason, d
 const details: Readonly<Record<CaseProblem["reason"], string>> = {
   case_malformed: "is missing or malformed",
   case_not_open: "is not the id of an open case",
+  case_informed: "is a notice of another entity",
+  case_known: "has a case",
   case_extended: "was extended before",
   case_time_over: "is past its first 60 days",
   case_not_amended: "has no amendment on record",

@@ -3,9 +3,11 @@ import type { AccountingCaller } from "./disclosures.ts";
 import { accountingDutyOf } from "./exclusions.ts";
 import { readLine } from "./line.ts";
 
-/** A question for the recipients of disclosures about a patient. */
+/** A question for the recipients of disclosures about an individual. */
 export interface HoldersRequest {
   readonly patient: string; // `<origin>/Patient/<id>`
+  /** Further ids of the same individual, in the form of `patient`. */
+  readonly united?: readonly string[];
   /** The last time, included. */
   readonly to: Instant;
   /** Disclosures without a resource of these types do not count. Empty: each disclosure counts. */

@@ -67,6 +67,9 @@ const interactions: Readonly<
   "history-instance": [undefined, "history-instance"],
   "history-type": [undefined, "history-type"],
   ...Object.fromEntries(operationNames.map((name) => [`$${name}`, [undefined, "operation"] as const])),
+  ...Object.fromEntries(
+    ["", "-status", "-cancel", "-file"].map((step) => [`$export${step}`, [undefined, "operation"] as const]),
+  ),
   capabilities: [undefined, "capabilities"],
   batch: [undefined, "batch"],
   create: ["create", "create"],

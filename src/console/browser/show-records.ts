@@ -81,15 +81,31 @@ function offerRecords(section: PageElement, { isWanted, show }: Asked): void {
 /** The text after `#` in the address of the page: a link to it names a request, or what to look for. */
 const wordsOfAddress = (): string => fragmentText(new URL(location.href).hash);
 
-/** The records of a request, or the newest refusals of a client, with the advice that the caller got. */
+/** The first and the last second of `20261203T0615Z-20261203T0630Z`, to which a bar of a plot leads. */
+function spanIn(entered: string): readonly [first: number, last: number] | undefined {
+  const [first, end] = Array.from(
+    entered.matchAll(/(?:^|-)(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)Z(?=-|$)/gu),
+    ([, year, month, day, hour, minute]) => Date.parse(`${year}-${month}-${day}T${hour}:${minute}Z`) / 1000,
+  );
+  return first === undefined || end === undefined ? undefined : [first, end - 1];
+}
+
+/**
+ * The records of a request, or the newest refusals of a client or of a span of time, with the advice that the caller
+ * got.
+ */
 export function offerWhy(section: PageElement): void {
   const input = part("#request-id", section);
   input.value = wordsOfAddress();
   const entered = () => input.value.trim();
   const ofRequest = ({ event }: EventOnRecord) => event.id === entered();
   const ofClient = ({ event }: EventOnRecord) => event.who?.client === entered() && isRefusal(event);
+  const ofSpan = ({ event, frame: { seconds } }: EventOnRecord) => {
+    const [first, last] = spanIn(entered()) ?? [Infinity, 0];
+    return first <= seconds && seconds <= last && (isRefusal(event) || event.kind === "refusals");
+  };
   offerRecords(section, {
-    isWanted: (found) => ofRequest(found) || ofClient(found),
+    isWanted: (found) => ofRequest(found) || ofClient(found) || ofSpan(found),
     show(found) {
       const results = part("[data-results]", section);
       const ofOne = found.filter(ofRequest);

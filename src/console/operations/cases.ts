@@ -8,6 +8,7 @@ import {
   findNoticesVerb,
   listCasesVerb,
   nameNoticeVerb,
+  openCaseVerb,
   sendNoticeVerb,
   stateCaseVerb,
   unstateCaseVerb,
@@ -35,7 +36,17 @@ interface Step {
 /** Each step of a case, by the name that its form sends it to. */
 const steps: Readonly<Record<CaseStepName, Step>> = {
   confirm: { verb: confirmCaseVerb, says: (form) => ({ request: typed(form, "request") }) },
-  void: { verb: voidCaseVerb, says: () => ({}) },
+  open: {
+    verb: openCaseVerb,
+    says: (form) => ({
+      origin: typed(form, "origin"),
+      patient: typed(form, "patient"),
+      notice: typed(form, "notice"),
+      from: typed(form, "from"),
+      rows: lines(form, "rows"),
+    }),
+  },
+  void: { verb: voidCaseVerb, says: (form) => ({ why: typed(form, "why") }) },
   extend: { verb: extendCaseVerb, says: (form) => ({ letter: typed(form, "letter") }) },
   accept: { verb: acceptCaseVerb, says: () => ({}) },
   deny: {
@@ -62,7 +73,7 @@ const steps: Readonly<Record<CaseStepName, Step>> = {
     },
   },
   unstate: { verb: unstateCaseVerb, says: (form) => ({ why: typed(form, "why") }) },
-  find: { verb: findNoticesVerb, says: () => ({}) },
+  find: { verb: findNoticesVerb, says: (form) => ({ patients: lines(form, "patients") }) },
   name: { verb: nameNoticeVerb, says: (form) => ({ recipient: typed(form, "recipient") }) },
   sent: { verb: sendNoticeVerb, says: (form) => ({ ...notice(form), letter: typed(form, "letter") }) },
   waive: { verb: waiveNoticeVerb, says: (form) => ({ ...notice(form), why: typed(form, "why") }) },
@@ -117,15 +128,19 @@ export function addCases({ admin }: ConsolePorts, { show, step }: PageMaker): vo
     const after = visit.url.searchParams.get("after") ?? undefined;
     const cases = await ask(visit, { state, after });
     if (!cases.ok) return refusalPage(cases.error);
-    return { content: CasesPage({ cases: cases.value, state, now: visit.at }) };
+    const { formToken } = visit.session;
+    return { content: CasesPage({ cases: cases.value, state, now: visit.at, formToken }) };
   });
   show("/console/cases/:id", consolePages.cases, (visit) =>
     casePage(visit, visit.url.pathname.split("/").at(-1) ?? ""),
   );
   for (const [name, { verb, says }] of Object.entries(steps) as readonly (readonly [CaseStepName, Step])[])
     step(`/console/cases/${name}`, consolePages.cases, async (visit, form) => {
-      const id = form.get("case") ?? "";
+      const id = form.get("case") ?? undefined; // a case that is opened has no id yet
       const done = await visit.run(verb(admin.cases), { document: { case: id, ...says(form) } });
-      return casePage(visit, id, done.ok ? ok(name) : done);
+      if (id !== undefined) return casePage(visit, id, done.ok ? ok(name) : done);
+      return done.ok
+        ? casePage(visit, (done.value as { readonly case: string }).case, ok(name))
+        : refusalPage(done.error);
     });
 }

@@ -9,6 +9,8 @@ import type { ConsolePorts } from "#console/ports";
 import { clientIn, grantsOf } from "#console/registry-view";
 import { decideOnGrant, reviewedDigests } from "#console/review-decision";
 import type { ConsoleVisit } from "#console/visit";
+import { lookAtClient } from "#console/traffic/report";
+import { plotRange } from "#console/traffic/timeline";
 import { whatItSees } from "#console/what-it-sees";
 import { clientIdIn, ofRegistry } from "./parts.ts";
 
@@ -47,10 +49,15 @@ export function addRegistryPages(ports: ConsolePorts, { show, step }: PageMaker)
     ofRegistry(ports, async (view, visit) => {
       const client = clientIn(view, clientIdIn(visit.url));
       if (client === undefined) return { status: 404, content: MissingContent() };
-      const [known, steps] = await Promise.all([ports.ends().catch(() => []), stepsOf(visit)]);
+      const range = plotRange(visit.url.searchParams.get("range"));
+      const [known, steps, traffic] = await Promise.all([
+        ports.ends().catch(() => []),
+        stepsOf(visit),
+        lookAtClient(ports, client.id, range),
+      ]);
       const mayReadEvents = mayOpen(consolePages.events, visit.operator);
       const ends = new Map(known.map(({ name, ends: end }) => [name, end]));
-      return { content: ClientPage({ view, client, ends, mayReadEvents, ...steps }) };
+      return { content: ClientPage({ view, client, ends, mayReadEvents, traffic, ...steps }) };
     }),
   );
 

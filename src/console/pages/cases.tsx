@@ -15,10 +15,11 @@ interface CasesPageProps {
   readonly cases: readonly ListedCase[];
   readonly state: string;
   readonly now: Instant;
+  readonly formToken: string;
 }
 
 /** The requests for amendments, the nearest last day first. */
-export function CasesPage({ cases, state, now }: CasesPageProps) {
+export function CasesPage({ cases, state, now, formToken }: CasesPageProps) {
   const last = cases.at(-1);
   return (
     <>
@@ -53,6 +54,28 @@ export function CasesPage({ cases, state, now }: CasesPageProps) {
       {last === undefined || cases.length < casesPageMax ? undefined : (
         <LinkLine href={`/console/cases?state=${state}&after=${last.id}`}>{words.later}</LinkLine>
       )}
+      <StepCard formToken={formToken} step="open">
+        <Field id="origin" name="origin" label={words.origin} required size={20} />
+        <Field
+          id="patient"
+          name="patient"
+          label={words.patient}
+          required
+          size={40}
+          placeholder={words.addressOfPatient}
+        />
+        <Field
+          id="notice"
+          name="notice"
+          label={words.noticeAt}
+          required
+          size={40}
+          placeholder={words.address}
+        />
+        <Field id="from" name="from" label={words.from} required maxlength={200} size={40} />
+        <label for="rows">{words.amended}</label>
+        <textarea id="rows" name="rows" rows={3} spellcheck={false}></textarea>
+      </StepCard>
     </>
   );
 }
@@ -140,6 +163,7 @@ interface About {
 
 function OpenSteps({ found, formToken }: About) {
   const about = { found, formToken };
+  const isNotice = found.informedBy !== null;
   return (
     <>
       {found.resource === null ? (
@@ -154,10 +178,24 @@ function OpenSteps({ found, formToken }: About) {
               placeholder={words.address}
             />
           </StepCard>
-          <StepCard {...about} step="void" />
         </>
       ) : undefined}
+      {found.resource === null || (isNotice && found.amendedAt === null) ? (
+        <StepCard {...about} step="void">
+          <Field id="why" name="why" label={words.why} required maxlength={1_000} size={60} />
+        </StepCard>
+      ) : undefined}
       <StepCard {...about} step="accept" />
+      {isNotice ? undefined : <AnswerSteps {...about} />}
+    </>
+  );
+}
+
+/** The steps by which a request of the individual is denied, or its time extended. */
+function AnswerSteps({ found, formToken }: About) {
+  const about = { found, formToken };
+  return (
+    <>
       <LetterCard {...about} step="deny" kind="denial">
         <fieldset>
           <legend>{words.groundsTitle}</legend>
@@ -201,7 +239,15 @@ function NoticeSteps({ found, formToken }: About) {
   );
   return (
     <>
-      <StepCard {...about} step="find" />
+      <StepCard {...about} step="find">
+        <Field
+          id="patients"
+          name="patients"
+          label={words.united}
+          size={40}
+          placeholder={words.addressOfPatient}
+        />
+      </StepCard>
       <StepCard {...about} step="name">
         <Field id="recipient" name="recipient" label={words.recipient} required maxlength={200} size={40} />
       </StepCard>
@@ -253,14 +299,16 @@ function StatementStep({ found, formToken }: About) {
 }
 
 type StepProps = PropsWithChildren<About & { readonly step: CaseStepName }>;
+type CardProps = Omit<StepProps, "found"> & Partial<Pick<StepProps, "found">>;
 
-function StepCard({ found, formToken, step, children }: StepProps) {
+/** A step of a case, or without a case the step that opens one. */
+function StepCard({ found, formToken, step, children }: CardProps) {
   const { title, says, button } = words.steps[step];
   return (
     <form class="card" method="post" action={`/console/cases/${step}`} aria-labelledby={`step-${step}`}>
       <h2 id={`step-${step}`}>{title}</h2>
       <p class="note">{says}</p>
-      <Hidden formToken={formToken} fields={{ case: found.id }} />
+      <Hidden formToken={formToken} fields={found === undefined ? {} : { case: found.id }} />
       {children}
       <p>
         <button class="quiet">{button}</button>

@@ -4,9 +4,13 @@ import type { Waiting } from "#registry/waiting-work";
 import { deniedClient, denialInWords, denialNamed, denialsShownMax, isOfToken } from "#console/denials";
 import { areCut } from "#console/registry-view";
 import type { NowReport } from "#console/now";
+import type { Range } from "#console/traffic/timeline";
+import { plotsFor } from "#console/traffic/plots";
+import type { TrafficReport } from "#console/traffic/report";
 import { texts } from "#console/texts";
 import { agoText, momentText, numberText, untilText } from "#console/words";
-import { LineChart, Sparkline } from "./charts.tsx";
+import { Missing } from "./parts.tsx";
+import { Plots, RangePicker } from "./plots.tsx";
 import { clientAddress } from "./registry.tsx";
 import { Badge, Table } from "./shell.tsx";
 
@@ -32,20 +36,35 @@ interface NowProps {
   readonly links: NowLinks;
 }
 
-/** The content of the page, which the live stream sends again and again. */
-export function NowContent({ report, links }: NowProps) {
-  const { at, health, origins, ends, denials, rates } = report;
+/** The content of the page besides the plots, which the live stream sends again and again. */
+export const NowContent = (props: NowProps) => (
+  <>
+    <NowState {...props} />
+    <NowParts {...props} />
+  </>
+);
+
+/** Whether all parts work, and the work that waits for a person. */
+function NowState({ report, links }: NowProps) {
   const troubles = troublesOf(report);
-  const total = rates.perMinute();
   return (
-    <div id="now">
+    <div id="state">
       <p class={troubles === 0 ? "alert good" : "alert bad"} role="status">
         <strong>{troubles === 0 ? now.allWell : now.trouble(troubles)}</strong>{" "}
         <span class="note">
-          {now.still} {momentText(at)}
+          {now.still} {momentText(report.at)}
         </span>
       </p>
       <WaitingNotice report={report} links={links} />
+    </div>
+  );
+}
+
+/** The parts and what ends or is denied. */
+function NowParts({ report, links }: NowProps) {
+  const { at, health, origins, ends, denials } = report;
+  return (
+    <div id="now">
       <section>
         <h2>{now.logs}</h2>
         {health === undefined ? (
@@ -54,25 +73,6 @@ export function NowContent({ report, links }: NowProps) {
           <>
             <LogTable report={report} logs={[...health.logs, health.root]} />
             <p class="note">{now.logsNote}</p>
-            <div class="charts">
-              {[
-                [now.chart, total] as const,
-                [now.chartCopy, rates.behind("behindCopy")] as const,
-                [now.chartRoot, rates.behind("behindRoot")] as const,
-              ].map(([name, values]) => (
-                <figure>
-                  <figcaption>{name}</figcaption>
-                  {values.length < 2 ? (
-                    <p class="note">{now.chartEmpty}</p>
-                  ) : (
-                    <LineChart name={name} values={values} />
-                  )}
-                </figure>
-              ))}
-            </div>
-            {rates.since === undefined ? undefined : (
-              <p class="note">{now.chartNote(momentText(rates.since))}</p>
-            )}
           </>
         )}
       </section>
@@ -124,20 +124,28 @@ export function NowContent({ report, links }: NowProps) {
   );
 }
 
-/** The page: its content, and the address of the live stream for the script. */
-export function NowPage({ report, links }: NowProps) {
+interface NowPageProps extends NowProps {
+  readonly traffic: TrafficReport;
+  readonly range: Range;
+}
+
+/** The page: its content with the plots, and the address of the live stream for the script. */
+export function NowPage({ report, traffic, range, links }: NowPageProps) {
   return (
     <>
       <h1>{now.title}</h1>
-      <div data-live="/console/now/live">
-        <NowContent report={report} links={links} />
+      <div data-live={`/console/now/live?range=${range}`}>
+        <NowState report={report} links={links} />
+        <RangePicker page="/console" range={range} />
+        <Plots report={traffic} plots={plotsFor(links.registry)} />
+        <NowParts report={report} links={links} />
       </div>
     </>
   );
 }
 
 function LogTable({
-  report: { at, rates },
+  report: { at },
   logs,
 }: {
   readonly report: NowReport;
@@ -146,29 +154,16 @@ function LogTable({
   return (
     <Table
       caption={now.logs}
-      heads={[now.log, now.state, now.records, now.rate, now.behindCopy, now.behindRoot, now.last]}
-      rows={logs.map(({ log, state, size, copied, rooted, seconds, why }) => {
-        const rate = rates.perMinute(log);
-        return [
-          <code>{log}</code>,
-          <Badge tone={tones[state]}>{`${now.states[state]}${why === null ? "" : `: ${why}`}`}</Badge>,
-          numberText(size),
-          <Trend values={rate} number={Math.round(rate.at(-1) ?? 0)} />,
-          <Trend values={rates.behind("behindCopy", log)} number={Math.max(0, size - copied)} />,
-          <Trend values={rates.behind("behindRoot", log)} number={Math.max(0, size - rooted)} />,
-          seconds === 0 ? "–" : agoText(seconds * 1000, at),
-        ];
-      })}
+      heads={[now.log, now.state, now.records, now.behindCopy, now.behindRoot, now.last]}
+      rows={logs.map(({ log, state, size, copied, rooted, seconds, why }) => [
+        <code>{log}</code>,
+        <Badge tone={tones[state]}>{`${now.states[state]}${why === null ? "" : `: ${why}`}`}</Badge>,
+        numberText(size),
+        numberText(Math.max(0, size - copied)),
+        numberText(Math.max(0, size - rooted)),
+        seconds === 0 ? "–" : agoText(seconds * 1000, at),
+      ])}
     />
-  );
-}
-
-/** A number, with the line of its last values. */
-function Trend({ values, number }: { readonly values: readonly number[]; readonly number: number }) {
-  return (
-    <span class="rate">
-      <Sparkline values={values} /> {numberText(number)}
-    </span>
   );
 }
 
@@ -241,14 +236,6 @@ function Denials({ report: { denials = [], ownerOf }, links }: NowProps) {
       {areCut(denials) ? <p class="alert warn">{texts.registry.denialsCut(denialsShownMax)}</p> : undefined}
       {tokens === 0 ? undefined : <p class="note">{now.deniedTokens(tokens)}</p>}
     </>
-  );
-}
-
-function Missing({ part }: { readonly part: string }) {
-  return (
-    <p class="alert warn">
-      {part}: {texts.degraded.part}
-    </p>
   );
 }
 

@@ -16,6 +16,13 @@ export const Done = ({ children }: PropsWithChildren) => (
   </p>
 );
 
+/** A part of a page that does not answer. */
+export const Missing = ({ part }: { readonly part: string }) => (
+  <p class="alert warn">
+    {part}: {texts.degraded.part}
+  </p>
+);
+
 /** The line in which a script says how its work goes. */
 export const Banner = ({ children }: PropsWithChildren) => (
   <p class="alert still" role="status" data-banner>

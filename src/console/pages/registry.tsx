@@ -19,8 +19,11 @@ import {
   standingOf,
 } from "#console/registry-view";
 import { texts } from "#console/texts";
-import { endText } from "#console/words";
+import type { ClientTraffic } from "#console/traffic/report";
+import { plotsOfClient } from "#console/traffic/plots";
+import { agoText, endText, momentText } from "#console/words";
 import { Badge, Table } from "./shell.tsx";
+import { Plots, RangePicker } from "./plots.tsx";
 import { Done, FactList, JsonText, LinkLine, StepForm } from "./parts.tsx";
 
 const { registry } = texts;
@@ -183,6 +186,7 @@ interface ClientPageProps extends RegistryProps {
   readonly client: ShownClient;
   readonly ends: ReadonlyMap<string, Instant>;
   readonly mayReadEvents: boolean;
+  readonly traffic: ClientTraffic;
 }
 
 /** A client: its certificates and keys, agreements and grants, and the buttons that deny them. */
@@ -196,10 +200,41 @@ export function ClientPage(page: ClientPageProps) {
       <ClientSteps {...page} />
       {mayRevoke ? <p class="note">{registry.denyNote}</p> : undefined}
       <UnsureDenials denials={denials} />
+      <ClientPlots {...page} />
       <ClientCertificates {...page} />
       <ClientKeys {...page} />
       <ClientAgreements {...page} />
       <ClientGrants {...page} />
+    </>
+  );
+}
+
+/** The requests of the client over time, its last use, and the way to its refusals. */
+function ClientPlots({ view, client: { id }, at, traffic: { range, timeline, lastUse } }: ClientPageProps) {
+  const { traffic } = texts;
+  const quotas = grantsOf(view, id).map(({ client, purpose, quotas: { default: quota } }) => ({
+    client,
+    purpose,
+    requests: quota.requests,
+    windowSeconds: quota.windowSeconds,
+  }));
+  return (
+    <>
+      <RangePicker page={clientAddress(id)} range={range} />
+      <Plots report={{ at, timeline, quotas }} plots={plotsOfClient} />
+      <FactList
+        rows={[
+          [
+            traffic.lastUse,
+            lastUse === undefined
+              ? texts.unknown
+              : lastUse === null
+                ? traffic.unused
+                : `${momentText(lastUse)} (${agoText(lastUse, at)})`,
+          ],
+        ]}
+      />
+      <LinkLine href={`/console/why#${encodeURIComponent(id)}`}>{traffic.refusalsOf(id)}</LinkLine>
     </>
   );
 }

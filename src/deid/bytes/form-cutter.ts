@@ -7,7 +7,8 @@ import { ByteScanner } from "#phi/bytes/scanner";
 import { unusual } from "#phi/bytes/unusual";
 import { isSame, isSameWords, wordsOf } from "#phi/bytes/words";
 import { Deidentification, extensionsLeft, siblingsLeft, type DeidContext } from "#deid/deidentify";
-import { isKnownCode } from "#deid/known-codes";
+import { isKnownCode, spellsOldAge } from "#deid/known-codes";
+import { isOfAges } from "#deid/questions";
 import { ageOf, unitOf, unitSystem } from "#deid/units";
 import { yearIn } from "./date-form.ts";
 import type { FormOutput } from "./form-output.ts";
@@ -449,10 +450,8 @@ export class FormCutter {
         return isText ? this.#text(member) : this.#skip(sign);
       case "id":
         return isText ? this.#id() : this.#skip(sign);
-      case "beside": {
-        const around = this.#read(this.#around, scanner.pastValue(this.#around));
-        return this.#plain(member, isObject(around) ? around : {});
-      }
+      case "beside":
+        return this.#beside(member);
       case "plain":
         return this.#plain(member, {});
     }
@@ -476,6 +475,12 @@ export class FormCutter {
     this.#effects += 1;
     const value = this.#readValue();
     return this.#put(slot && this.#rules.value(value, slot, change, around));
+  }
+
+  /** As {@link #plain}: the object around the value decides too. */
+  #beside(member: FormMember): boolean {
+    const around = this.#read(this.#around, scanner.pastValue(this.#around));
+    return this.#plain(member, isObject(around) ? around : {});
   }
 
   #put(value: Json | undefined): boolean {
@@ -613,6 +618,8 @@ export class FormCutter {
     const code = this.#read(codeAt, codeEnd);
     if (typeof systemText !== "string" || typeof code !== "string" || !isKnownCode(systemText, code))
       return false;
+    // The engine does not remember these codes: the plain engine reads each of their rows.
+    if (isOfAges(systemText, code) || spellsOldAge(systemText, code)) throw unusual;
     this.#isMark = code === subsettedCode;
     const text = JSON.stringify({ system: systemText, code });
     let rule = systemEntry < 0 ? 0 : known.noteOf(systemEntry);
@@ -635,7 +642,9 @@ export class FormCutter {
     const to = this.#to;
     const again = (): boolean => {
       scanner.at = start;
-      return this.#plain(member, {});
+      if (this.#plain(member, {})) return true;
+      scanner.at = start; // the question around a score decides
+      return this.#beside(member);
     };
     for (const place of [pick.system, pick.comparator, pick.code, pick.unit])
       if (this.#isTextAt(place) && hasEscape(bytes, from[place] ?? 0, to[place] ?? 0)) return again();

@@ -128,6 +128,7 @@ const kindOfChange: Readonly<Record<ValueChange, MemberKind>> = {
   keep: "text",
   out: "out",
   parts: "parts",
+  answer: "parts", // the plain engine reads a row that asks for an age
   year: "year",
   measure: "measure",
   cappedMeasure: "measure",

@@ -47,8 +47,8 @@ export function readQuery(raw: string, form = ""): Result<readonly QueryPair[], 
 export const encodedQuery = (text: string): string =>
   text.replaceAll(/[^!-~\p{Cc}\p{Cs}]+/gu, encodeURIComponent);
 
-/** Most texts are so short that even three bytes for each unit of UTF-16, the most of UTF-8, are few enough. */
-function isTextTooLong(pairs: readonly QueryPair[]): boolean {
+/** True for more text than a record holds. Most texts are so short that even three bytes for each unit of UTF-16, the most of UTF-8, are few enough. */
+export function isTextTooLong(pairs: readonly QueryPair[]): boolean {
   const units = pairs.reduce((sum, { name, value }) => sum + name.length + value.length, 0);
   if (units * 3 <= searchTextBytesMax) return false;
   const whole = pairs.map(({ name, value }) => name + value).join("");

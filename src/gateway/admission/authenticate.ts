@@ -3,6 +3,7 @@ import {
   type Certificate,
   type CertificateRefusal,
 } from "#identity/certificate/certificate";
+import type { AuthorityRefusal } from "#identity/authority/authority";
 import type { ClientDirectory, TokenVerifier } from "#identity/ports";
 import type { ClientRecord } from "#identity/client";
 import {
@@ -48,12 +49,18 @@ export type AuthenticateRefusal =
   | ProofRefusal
   | PrincipalRefusal;
 
+/** Why a caller who was proven does not stand any more. */
+export type StandingRefusal = PrincipalRefusal | AuthorityRefusal;
+
 /**
  * The caller, and a check that the registry still says so later; registry data is ten seconds old at most.
  */
 export interface Authenticated {
   readonly who: Principal;
-  readonly stillStands: (at: Instant) => Promise<Result<undefined, PrincipalRefusal>>;
+  /** The token and the certificate that proved the caller. */
+  readonly token: ProvenToken;
+  readonly certificate: Certificate | undefined;
+  readonly stillStands: (at: Instant) => Promise<Result<undefined, StandingRefusal>>;
 }
 
 export interface AuthenticatePorts {
@@ -113,7 +120,7 @@ export async function authenticate(
       ? ok(undefined)
       : err({ reason: "grant_missing", purpose: who.purpose });
   };
-  return ok({ who, stillStands });
+  return ok({ who, token: token.value, certificate: certificate.value, stillStands });
 }
 
 type Presented = Omit<Evidence, "client" | "at">;
@@ -135,7 +142,7 @@ interface Identified {
 const lastIdentified = new WeakMap<ProvenToken, Identified>();
 
 /** The registry's record of a token's client: the same object until the registry is read anew. */
-const registered = (
+export const registered = (
   { issuedHere, issuer, client }: ProvenToken,
   clients: ClientDirectory,
 ): Promise<ClientRecord | undefined> =>

@@ -1,18 +1,18 @@
 import { deniedPrincipal, deniedSigner, type DeniedNames, type PrincipalDenied } from "#identity/denial";
-import type { Principal, PrincipalRefusal } from "#identity/principal";
+import type { Principal } from "#identity/principal";
 import type { Clock } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import type { Budget, Exhausted, Limiter } from "#limits/ports";
 import type { AdditionalPatients } from "#phi/additional-patients";
 import type { Disclosure } from "#phi/disclosure";
-import type { Authenticated } from "./authenticate.ts";
+import type { Authenticated, StandingRefusal } from "./authenticate.ts";
 import type { Caller } from "./caller.ts";
 import { recordsSpent, recordSpends, requestSpends, type RequestSpends } from "./spends.ts";
 
 export type GateRefusal =
   | Exhausted
   | PrincipalDenied
-  | PrincipalRefusal
+  | StandingRefusal
   | { readonly reason: "token_expired" }
   /** A Consent by which rows were judged has changed, or cannot be read. */
   | { readonly reason: "consent_changed" };

@@ -8,6 +8,8 @@ export interface CaseNote {
   readonly of: readonly string[];
   /** The rows that a request disputes, or that an amendment touches, as `Observation/1`. */
   readonly rows: readonly string[];
+  /** The individual disagrees with a denial: the message is noted in the case that it names. */
+  readonly isDisagreement?: boolean;
 }
 
 /** A write that says something of a case. */

@@ -22,8 +22,8 @@ const isOfGuide = (coding: Json): coding is JsonObject =>
   textAt(coding, "system")?.startsWith(
     "http://hl7.org/fhir/uv/patient-corrections/CodeSystem/PatientCorrection",
   ) === true;
-const isRequestCode = (coding: Json): boolean =>
-  isOfGuide(coding) && textAt(coding, "code")?.toLowerCase() === "medreccxreq";
+const codeOf = (coding: Json): string | undefined =>
+  isOfGuide(coding) ? textAt(coding, "code")?.toLowerCase() : undefined;
 
 const namesMax = 20; // at each of three paths: a statement of D1 has at most 100 values
 
@@ -63,13 +63,13 @@ interface RequestPaths {
 
 /**
  * A request for an amendment opens a case before it is sent (45 CFR 164.526(b)). A later message of the same
- * request names the first, and belongs to its case.
+ * request names the first, and belongs to its case. A statement of disagreement is noted there before it is sent ((d)(2)).
  */
 const requestEffect = (paths: RequestPaths): TypeEffect => {
   const { code, patient, sender, of, disputed } = paths;
   const subject = (row: JsonObject, base: FhirBase) => namedAt(row, [patient], isPatient, base)[0];
   const codings = (row: JsonObject) => valuesAt(row, [code, "coding"]);
-  const isCoded = (row: JsonObject) => codings(row).some(isRequestCode);
+  const isCoded = (row: JsonObject, text: string) => codings(row).some((each) => codeOf(each) === text);
   const isFromRequester = (row: JsonObject, base: FhirBase) =>
     objectAt(row, sender) === undefined
       ? code === "code" // a Task names its requester if there is one
@@ -90,8 +90,9 @@ const requestEffect = (paths: RequestPaths): TypeEffect => {
       return isFit && kinds.length === 1 ? ok(undefined) : err({ reason: "amendment_request_unfit" });
     },
     caseIn: (row, base) => {
+      const isDisagreement = code === "category" && isCoded(row, "medreccxdenialdisagree");
       const isRequest =
-        isCoded(row) &&
+        (isDisagreement || isCoded(row, "medreccxreq")) &&
         isFromRequester(row, base) &&
         !(code === "code" && isEnded.test(textAt(row, "status") ?? ""));
       return isRequest
@@ -99,6 +100,7 @@ const requestEffect = (paths: RequestPaths): TypeEffect => {
             patient: subject(row, base),
             of: of.flatMap((path) => namedAt(row, path, isMessage, base)),
             rows: disputed.flatMap((path) => namedAt(row, path, isRecord, base)),
+            isDisagreement,
           }
         : undefined;
     },

@@ -11,6 +11,7 @@ import { Secret } from "#kernel/secret";
 import type { PresentedCredentials } from "#gateway/admission/authenticate";
 import type { AdmitRefusal } from "#gateway/outcome";
 import type { RecordedCall } from "#gateway/question";
+import type { Trace } from "#gateway/trace/trace";
 
 /** An admitted request: parsed once. Only the query string stays raw, for the FHIR grammar. */
 export interface Call extends PresentedCredentials, RecordedCall {
@@ -38,6 +39,8 @@ export interface Arrival {
   readonly page?: string | undefined;
   /** It is not read before the caller is known. */
   readonly body?: IncomingBody;
+  /** Undefined: the sample leaves the request out. */
+  readonly trace?: Trace | undefined;
 }
 
 // The edge refuses a URL over 16 KB and headers over 128 KB. Only the link of a search page is long: its
@@ -59,7 +62,9 @@ const plainAddress = new RegExp(
   String.raw`^https?://[^/?#\\\s]+(?<path>/v1/fhir/(?<origin>${originName})(?<rest>(?:/[A-Za-z0-9$_-][A-Za-z0-9$_.-]*)*))(?:\?(?<query>[!$-&(-;=?-~]*))?$`,
   "u",
 );
-const traceparent = /^00-(?<id>(?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/u;
+const traceparent = /^00-(?<traceId>(?!0{32})[0-9a-f]{32})-(?<parentId>(?!0{16})[0-9a-f]{16})-[0-9a-f]{2}$/u;
+
+const noSpan: { readonly traceId?: string; readonly parentId?: string } = {};
 
 /** Admits a request or says why not. It proves nothing about the caller. */
 export function admit(arrival: Arrival): Result<Call, AdmitRefusal> {
@@ -88,6 +93,7 @@ export function admit(arrival: Arrival): Result<Call, AdmitRefusal> {
       : undefined);
   if (mediaType === undefined) return err({ reason: "not_acceptable" });
 
+  const { traceId, parentId } = traceparent.exec(headers.get("traceparent") ?? "")?.groups ?? noSpan;
   return ok({
     id: arrival.id,
     at: arrival.at,
@@ -103,7 +109,8 @@ export function admit(arrival: Arrival): Result<Call, AdmitRefusal> {
     purpose: headers.get("phylax-purpose") || undefined,
     justification: headers.get("phylax-justification") || undefined,
     mediaType,
-    traceId: traceparent.exec(headers.get("traceparent") ?? "")?.groups?.["id"],
+    traceId,
+    parentId,
   });
 }
 

@@ -15,6 +15,12 @@ import { addFloodFilter, turnedAway, type FloodPorts } from "./flood-filter.ts";
 import { serve, type FhirDoorPorts } from "./fhir-door.ts";
 import { LedgerTurns } from "./ledger-turns.ts";
 
+/** The addresses of exports, which the worker `jobs` answers. */
+const exportAddress = new RegExp(
+  String.raw`^https?://[^/?#]+/v1/fhir/${originName}/(?:Patient/|Group/[^/?#]+/)?\$export(?:-status|-file)?(?:[/?#]|$)`,
+  "u",
+);
+
 export interface GatewayAppPorts extends FhirDoorPorts, BrowserAppPorts, FloodPorts {
   readonly publicUrl: string;
   /** The host that asks for client certificates, if the issuer's own host does not: `https://host[:port]`. */
@@ -25,6 +31,10 @@ export interface GatewayAppPorts extends FhirDoorPorts, BrowserAppPorts, FloodPo
   readonly authorizationServers: AuthorizationServers;
   /** See {@link Discovery}. */
   readonly originKeys: Discovery["originKeys"];
+  /** Passes a request on as it came. */
+  readonly exports: (request: Request) => Promise<Response>;
+  /** Called at the head of each FHIR answer. `isFault`: 503, and the fault is not on record. */
+  readonly onAnswer?: (milliseconds: number, isFault: boolean) => void;
   /** Puts the configuration of this isolate on record; undefined: that was done. Throws when it cannot. */
   readonly configured: () => Promise<void> | undefined;
   /** Says for each dependency whether it answers; the keys are shown. */
@@ -79,7 +89,9 @@ export function gatewayApp(
     return Response.json(body, { status, headers });
   });
   addDiscovery(router, ports);
-  router.on("*", "/v1/fhir/*", (request) => answerFhir(arrived(request)));
+  router.on("*", "/v1/fhir/*", (request) =>
+    exportAddress.test(request.url) ? ports.exports(request) : answerFhir(arrived(request)),
+  );
   if (issuer !== undefined) router.add(issuer);
 
   // Most calls read a resource or search a type. The chain of handlers would cost such a call more than its
@@ -124,21 +136,24 @@ function fhirAnswerer(ports: GatewayAppPorts): (call: Arrived) => Promise<Respon
   return async ({ raw, headers, tlsClientAuth, continent }) => {
     const { method, url } = raw;
     const id = ports.newId();
+    const at = ports.clock();
+    let isFault = false;
     // during authentication and the origin's answer
     const configured = ports.configured();
     const page = headers.has("origin") ? await registeredPage(headers, ports.browserPages) : undefined;
     const body = raw.body && new TimelyBody(raw.body);
     try {
       ledgerQueue.admit();
-      const at = ports.clock();
       const turn = turns.of(id, at);
-      const arrival = { id, turn, at, method, url, headers, body, tlsClientAuth, continent, page };
+      const trace = ports.beginTrace?.(id);
+      const arrival = { id, turn, at, method, url, headers, body, tlsClientAuth, continent, page, trace };
       const answer = serve(arrival, configured === undefined ? usual : configuring(configured));
       // Without this the runtime ends the work when the sender leaves, and there is no record of the request.
       if (body !== null) keepAlive(settled(answer));
       return await answer;
     } catch (fault) {
       // A dependency failed, perhaps the ledger: nothing is disclosed, and the answer says only the id.
+      isFault = true;
       ports.onFault({ requestId: id, name: fault instanceof Error ? fault.name : "unknown" });
       const extra = new Headers();
       letPageRead(extra, page);
@@ -149,6 +164,7 @@ function fhirAnswerer(ports: GatewayAppPorts): (call: Arrived) => Promise<Respon
         extra,
       );
     } finally {
+      ports.onAnswer?.(ports.clock() - at, isFault);
       await body?.dropRest();
     }
   };

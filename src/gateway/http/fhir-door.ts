@@ -14,8 +14,8 @@ export interface FhirDoorPorts extends GatewayPorts, ProveSignedPorts, RespondPo
 
 /** Answers a request in the form of FHIR's REST API, on record. A fault without a record is thrown. */
 export async function serve(arrival: Arrival, ports: FhirDoorPorts): Promise<Response> {
-  const { id, turn, at, method, continent, headers } = arrival;
-  const request = { id, turn, at, method, continent, address: addressOf(headers) };
+  const { id, turn, at, method, continent, headers, trace } = arrival;
+  const request = { id, turn, at, method, continent, address: addressOf(headers), trace };
   const call = admit(arrival);
   const answer = await pass(request, call.ok ? ok(fhirDoor(call.value, arrival, ports)) : call, ports);
   return respond(answer, arrival, call.ok ? call.value : undefined, ports);

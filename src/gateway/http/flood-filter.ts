@@ -22,7 +22,11 @@ export interface FloodPorts {
   readonly browserPages: BrowserPages;
   /** 16 random bytes in hex. */
   readonly newId: () => string;
+  /** Called for each request that is turned away. */
+  readonly onFlood?: (door: CountedDoor) => void;
 }
+
+type CountedDoor = "fhir" | "oauth" | "well-known" | "readyz";
 
 /**
  * Keeps a flood from signatures, registry and ledger, at every address but `/healthz`. A caller counts by
@@ -67,17 +71,15 @@ export async function turnedAway(call: CountedCall, ports: FloodPorts): Promise<
   return outcomeAnswer(ports.newId(), face, "application/fhir+json", headers);
 }
 
-function letsIn(
+async function letsIn(
   { headers, tlsClientAuth }: CountedCall,
-  door: string,
-  { anonymousCalls, unprovenCalls, provenCalls }: FloodPorts,
+  door: CountedDoor,
+  { anonymousCalls, unprovenCalls, provenCalls, onFlood }: FloodPorts,
 ): Promise<boolean> {
   const certificate = certificateAtEdge(tlsClientAuth);
-  const caller = { certificate, address: addressOf(headers) };
-  if (certificate !== undefined) return isBelowFlood(provenCalls, door, caller);
-  return isBelowFlood(
-    door === "fhir" && headers.has("authorization") ? unprovenCalls : anonymousCalls,
-    door,
-    caller,
-  );
+  const unknown = door === "fhir" && headers.has("authorization") ? unprovenCalls : anonymousCalls;
+  const counter = certificate === undefined ? unknown : provenCalls;
+  const isBelow = await isBelowFlood(counter, door, { certificate, address: addressOf(headers) });
+  if (!isBelow) onFlood?.(door);
+  return isBelow;
 }

@@ -12,6 +12,7 @@ import type { FhirBase } from "#fhir/r4/reference";
 import { RowBarrier } from "#fhir/row-barrier";
 import { ok, type Result } from "#kernel/result";
 import type { HeldLease, RowLeases } from "#limits/row-lease";
+import { rowCounts } from "#phi/bytes/row-counts";
 import { fitted, type NotAtOrigin } from "./at-origin.ts";
 import { answeredBy, forward, readWhole, type Answered, type OriginRefusal } from "./forward.ts";
 import { HeldBytes } from "./held-bytes.ts";
@@ -55,7 +56,7 @@ export class OriginCalls {
     origins: Origins,
     { name, base, client, clientCert, leases, onRowFault }: OriginCallsSetting,
     held = new HeldBytes(),
-    barrier = new RowBarrier(onRowFault),
+    barrier = new RowBarrier(onRowFault, () => rowCounts.count("unjudged")),
   ) {
     this.name = name;
     this.base = base;

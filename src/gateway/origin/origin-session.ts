@@ -7,6 +7,8 @@ import { isStoredAt, leadsBelow, unsignedUrl } from "#fhir/origin";
 import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import type { CaseReceiver, CaseRequest } from "#gateway/cases/case-receiver";
+import type { ArrivedRequest } from "#gateway/question";
+import { tracedOrigins } from "#gateway/trace/traced-ports";
 import { Discloser, type DisclosureRefusal } from "#phi/disclose";
 import type { RowBarrier } from "#fhir/row-barrier";
 import type { NamedBases } from "#phi/row-views";
@@ -298,7 +300,7 @@ export function linkHolder({ client, grant: { origin, purpose }, patient, user }
 
 /** Opens the session of a question. The caller's access to its patients is not known yet. */
 export function openOrigin(
-  { id, at }: { readonly id: string; readonly at: Instant },
+  { id, at, trace }: Pick<ArrivedRequest, "id" | "at" | "trace">,
   { who, tlsClientAuth }: { readonly who: Principal; readonly tlsClientAuth: unknown },
   interaction: Interaction,
   ports: ConsentFilingPorts & {
@@ -335,7 +337,12 @@ export function openOrigin(
   };
   const charge = (units: number) => ports.thread.charge(who.client.id, units);
   const held = new HeldBytes(ports.memory.claim(who.client.id, charge));
-  const session = new OriginSession(ports.origins, setting, undefined, held);
+  const session = new OriginSession(
+    trace === undefined ? ports.origins : tracedOrigins(ports.origins, trace),
+    setting,
+    undefined,
+    held,
+  );
   session.names.nameUnjudged(patientsNamed(interaction));
   return session;
 }

@@ -65,7 +65,7 @@ export function onRecord(interaction: Interaction | undefined): NonNullable<Audi
     case "validate":
       return { interaction: `$${interaction.kind}`, type: interaction.type, id: interaction.id };
     case "capabilities":
-      return { interaction: "capabilities" };
+      return interaction.asExport ?? { interaction: "capabilities" };
     case "conditional-update":
     case "conditional-patch":
     case "conditional-delete":

@@ -17,6 +17,7 @@ import { recordedGrant } from "./measuring.ts";
 import { onRecord } from "./on-record.ts";
 import type { ConcernedBy } from "#gateway/origin/concerned-by-write";
 import type { OriginSession } from "#gateway/origin/origin-session";
+import { tracedLedger } from "#gateway/trace/traced-ports";
 import type { RecordedRefusal } from "./refusal-decision.ts";
 import {
   decidedParts,
@@ -102,7 +103,9 @@ export class Recorder {
 
   constructor(request: ArrivedRequest, { ledger, ledgerSpread }: RecorderPorts) {
     this.#request = request;
-    this.#records = new RequestRecords(ledger);
+    this.#records = new RequestRecords(
+      request.trace === undefined ? ledger : tracedLedger(ledger, request.trace),
+    );
     this.#spread = ledgerSpread;
   }
 
@@ -355,6 +358,7 @@ export class Recorder {
         policy: policyDigest,
         grant: recordedGrant(principal),
       },
+      authority: principal?.authority,
       form: form && formOnRecord(form),
       emergency: principal?.emergency && {
         justification: principal.emergency.justification,

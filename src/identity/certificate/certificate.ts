@@ -118,6 +118,13 @@ export function certificateAtEdge(tlsClientAuth: unknown): string | undefined {
     : undefined;
 }
 
+/** The end of a presented certificate (`certNotAfter`); undefined for an end that cannot be read. */
+export function certificateEnd(tlsClientAuth: unknown): Instant | undefined {
+  if (typeof tlsClientAuth !== "object" || tlsClientAuth === null) return undefined;
+  const ends = Date.parse(text(Reflect.get(tlsClientAuth, "certNotAfter")));
+  return Number.isNaN(ends) ? undefined : instant(ends);
+}
+
 // OpenSSL's message, as the edge reports it, for a leaf that is its own issuer. A self-signed certificate
 // further up in a chain has a different message.
 const selfSigned = "FAILED:self signed certificate";

@@ -681,7 +681,7 @@ export class ByteCutter {
           const { runStart, runEnd } = output;
           output.open(at, count);
           scanner.at = at;
-          if (this.#object(plan, plan.extensionOf(member))) count += 1;
+          if (this.#object(plan, plan.extensionOf(member, node))) count += 1;
           else output.goBack(written, runStart, runEnd);
         } else {
           scanner.at = at;

@@ -3,7 +3,7 @@ import type { FactPath } from "#fhir/json/facts";
 import type { JsonObject } from "#fhir/json/json";
 import { elementsOf } from "#fhir/r4/elements";
 import { isAddress, urlTypes } from "#phi/primitive";
-import { extensionView, siblingView } from "#phi/redact";
+import { extensionViewOf, siblingView } from "#phi/redact";
 import { identifiesTarget, shownTarget } from "#phi/shown-reference";
 import type { ResourceView } from "#policy/compile";
 import { dataAbsentReason } from "#policy/view/masked";
@@ -199,9 +199,9 @@ export class Plan {
     return node;
   }
 
-  /** The node of a shown extension. */
-  extensionOf(member: number): number {
-    return this.nodeOf(extensionView, this.#memberAt(member).path);
+  /** The node of a shown extension. @param node of the object around it. */
+  extensionOf(member: number, node: number): number {
+    return this.nodeOf(extensionViewOf(this.viewAt(node).extensions), this.#memberAt(member).path);
   }
 
   /** The node of the object beside a primitive. */

@@ -13,12 +13,16 @@ import {
   caseDenial,
   caseExtension,
   caseListing,
+  caseOpening,
   caseStatement,
   caseUnstatement,
+  caseVoiding,
+  holdersSearch,
   noticeNaming,
   noticeSending,
   noticeWaiving,
   type CaseProblem,
+  type ListedCase,
 } from "#registry/case-document";
 import { dueDays, isOver } from "#registry/cases/case-days";
 import {
@@ -26,6 +30,7 @@ import {
   confirmCase,
   listCases,
   openCase,
+  openInformedCase,
   receiveCases,
   settleCases,
   settledMilliseconds,
@@ -43,7 +48,8 @@ interface CaseOpeningEnv {
 type CaseDeskEnv = ConstructorParameters<typeof ConsentDesk>[1];
 
 /** A case with the last day to act on it. */
-export type DueCase = CaseRow & {
+export type DueCase = Omit<CaseRow, "disagreements"> & {
+  readonly disagreements: ListedCase["disagreements"];
   readonly due: string;
   /** The pseudonyms by which records name the statement of a denied case (audit/consent-set). */
   readonly statementAs: readonly string[];
@@ -96,9 +102,37 @@ export class CaseDesk extends WorkerEntrypoint<CaseDeskEnv> {
     return isDone ? ok(undefined) : refused("case_not_unconfirmed");
   }
 
-  /** Ends an unconfirmed case whose request is not stored: it leaves the list, until the request is stored after all. */
+  /** Opens a case for a notice of another entity about its amendment (164.526(e)), once. */
+  async open(
+    document: unknown,
+    operator: string,
+    requestId: string,
+  ): Promise<Result<{ readonly case: string }, CaseProblem>> {
+    const read = caseOpening.safeParse(document);
+    if (!read.success) return err(problemOf(read.error));
+    const { origin, patient, notice, from, rows } = read.data;
+    const isRegistered =
+      (await this.env.REGISTRY.prepare("SELECT 1 FROM origins WHERE name = ?").bind(origin).first()) !== null;
+    if (!isRegistered) return err({ reason: "case_malformed", field: "origin" });
+    const id = await openInformedCase(this.env.REGISTRY, {
+      origin,
+      patient,
+      receivedAt: instant(Date.now()),
+      requestId,
+      client: operator,
+      resource: notice,
+      informedBy: from,
+      disputed: rows,
+    });
+    return id === undefined ? err({ reason: "case_known", field: "notice" }) : ok({ case: id });
+  }
+
+  /**
+   * Ends a case without an answer: an unconfirmed case whose request is not stored, until the request is stored after all, or
+   * a notice of another entity about nothing held.
+   */
   async void(document: unknown): Promise<Result<void, CaseProblem>> {
-    const read = caseAcceptance.safeParse(document);
+    const read = caseVoiding.safeParse(document);
     if (!read.success) return err(problemOf(read.error));
     const isDone = await voidCase(this.env.REGISTRY, read.data.case, instant(Date.now()));
     return isDone ? ok(undefined) : refused("case_not_unconfirmed");
@@ -111,6 +145,7 @@ export class CaseDesk extends WorkerEntrypoint<CaseDeskEnv> {
     const { case: id, letter } = read.data;
     const [open, now] = [await openCase(this.env.REGISTRY, id), instant(Date.now())];
     if (open === undefined) return refused("case_not_open");
+    if (open.informedBy !== null) return refused("case_informed");
     if (open.extendedAt !== null) return refused("case_extended");
     if (isOver(dueDays(open.receivedAt, false).extend, now)) return refused("case_time_over");
     const step = { extendedAt: now, extendedBy: operator, extensionLetter: letter };
@@ -183,12 +218,13 @@ export class CaseDesk extends WorkerEntrypoint<CaseDeskEnv> {
   async holdersSought(
     document: unknown,
   ): Promise<Result<Omit<HoldersRequest, "caller"> & Pick<CaseRow, "amendedBy">, CaseProblem>> {
-    const read = await this.#accepted(caseAcceptance, document);
+    const read = await this.#accepted(holdersSearch, document);
     if (!read.ok) return read;
     const { origin, patient, amendedAt, amendedBy, amendedRows, disputed } = read.value.found;
     const types = (amendedRows ?? disputed ?? []).map((row) => row.slice(0, row.indexOf("/")));
     return ok({
       patient: `${origin}/${patient}`,
+      united: read.value.patients.map((each) => `${origin}/${each}`),
       to: instant((amendedAt ?? 0) + settledMilliseconds), // a read that began before the write ended has the old row
       types: [...new Set(types)],
       amendedBy,
@@ -201,7 +237,7 @@ export class CaseDesk extends WorkerEntrypoint<CaseDeskEnv> {
     holders: readonly Holder[],
     operator: string,
   ): Promise<Result<readonly NoticeRow[], CaseProblem>> {
-    const read = await this.#accepted(caseAcceptance, document);
+    const read = await this.#accepted(holdersSearch, document);
     if (!read.ok) return read;
     const noted = { caseId: read.value.case, notedAt: instant(Date.now()), notedBy: operator };
     const notices = holders.map((holder) => Object.assign({ kind: "holder" as const }, noted, holder));
@@ -277,19 +313,26 @@ export class CaseDesk extends WorkerEntrypoint<CaseDeskEnv> {
   ): Promise<Result<void, CaseProblem>> {
     const decided = { ...step, decidedAt: instant(Date.now()), decidedBy: operator };
     if (await changeCase(this.env.REGISTRY, id, decided)) return ok(undefined);
+    const open = await openCase(this.env.REGISTRY, id);
+    if (open === undefined) return refused("case_not_open");
     return refused(
-      (await openCase(this.env.REGISTRY, id)) === undefined ? "case_not_open" : "case_not_amended",
+      open.informedBy !== null && step.decision !== "accepted" ? "case_informed" : "case_not_amended",
     );
   }
 }
 
 const withDue = (row: CaseRow, names: ConsentNames): DueCase => ({
   ...row,
+  disagreements: Object.entries(row.disagreements ?? {}).map(([write, { at, resource }]) => ({
+    at,
+    requestId: write.slice(0, write.indexOf("/")),
+    resource,
+  })),
   due: dueDays(row.receivedAt, row.extendedAt !== null).act,
   statementAs: row.denialLetter === null ? [] : names.allOfConsent(row.origin, statementName(row.id)),
 });
 
-const refused = <R extends Exclude<CaseProblem["reason"], "case_malformed">>(reason: R) =>
+const refused = <R extends Extract<CaseProblem, { field: "case" }>["reason"]>(reason: R) =>
   err({ reason, field: "case" } as const);
 
 const problemOf = (error: z.ZodError): CaseProblem => ({

@@ -1,7 +1,8 @@
+import { readAlertWebhook } from "./alert-webhook.ts";
 import { hosts } from "./allowed-places.ts";
 import { ConfigError } from "./config-error.ts";
 import { readConsoleSettings } from "./console-config.ts";
-import { httpsOrigin } from "./gateway-config.ts";
+import { httpsOrigin } from "./core-config.ts";
 import { keyList } from "./key-list-setting.ts";
 import { describeConfiguration, type VariableForms } from "#platform/describe-configuration";
 import type { PlacementVariables } from "#platform/ledger/placement";
@@ -16,6 +17,7 @@ function readApprovals(text: string): (typeof approvals)[number] {
   return read;
 }
 
+// ALERT_WEBHOOK is left out: its path or query may be a credential.
 const variableForms = {
   OPS_URL: "plain",
   APPROVALS: "plain",
@@ -34,6 +36,8 @@ type OpsVariables = PlacementVariables &
   Readonly<Record<Exclude<Variable, keyof PlacementVariables | "CONSOLE" | "VERSION">, string>> & {
     /** A deployment from before the console lacks it. */
     readonly CONSOLE?: string;
+    /** A deployment from before the alerts lacks it. */
+    readonly ALERT_WEBHOOK?: string;
   };
 
 /**
@@ -53,6 +57,8 @@ export function opsConfig(env: OpsVariables) {
     dpopNonceKeys: keyList("DPOP_NONCE_KEY", env.DPOP_NONCE_KEY),
     /** They seal the console's sessions and nothing else: a thief of the nonces' key forges no sign-in. */
     consoleSessionKeys: keyList("CONSOLE_SESSION_KEY", env.CONSOLE_SESSION_KEY),
+    /** Undefined: alerts are posted to no receiver. */
+    alertWebhook: readAlertWebhook(env.ALERT_WEBHOOK),
     /** Undefined: there is no console. */
     console: readConsoleSettings(env.CONSOLE ?? ""),
     /** The worker's full configuration, as its record describes it. */

@@ -59,7 +59,7 @@ export function answerSigner({ key, others, clock }: AnswerSignerOptions): Answe
 }
 
 /** RFC 9530 §2, over the parts in order: a long answer is not copied. */
-function contentDigest(parts: readonly Uint8Array[]): string {
+export function contentDigest(parts: readonly Uint8Array[]): string {
   const hash = createHash("sha256");
   for (const part of parts) hash.update(part);
   return `sha-256=:${hash.digest("base64")}:`;

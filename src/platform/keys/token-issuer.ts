@@ -19,6 +19,11 @@ interface TokenIssuerOptions {
   readonly others?: readonly PublicJwk[];
 }
 
+/** The keys of the built-in issuer for a Worker that signs no token. */
+export const verificationKeys = (
+  keys: readonly PublicJwk[],
+): Pick<TokenIssuer, "lifetimeSeconds" | "publicKeys"> => ({ lifetimeSeconds, publicKeys: async () => keys });
+
 /**
  * Signs RFC 9068 access tokens bound to a certificate (RFC 8705 §3) or a key (RFC 9449 §6). `key`: a private
  * JWK in JSON, P-256 or Ed25519.

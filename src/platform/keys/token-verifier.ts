@@ -33,7 +33,7 @@ export const tokenVerifier = (parts: VerifierParts): TokenVerifier => new Rememb
 interface VerifierParts {
   /** The built-in issuer's exact name; no entry of `issuers` may use it. */
   readonly issuer: string;
-  readonly keys: TokenIssuer;
+  readonly keys: Pick<TokenIssuer, "lifetimeSeconds" | "publicKeys">;
   readonly issuers: IssuerDirectory;
   readonly keySets: KeySets;
   /** A FHIR base under each of the gateway's own names. */

@@ -37,14 +37,16 @@ export function originAddress(
     return secret instanceof Secret ? secret : bearers(secret);
   };
   const headersOf = (given: Readonly<Record<string, GivenHeader>>, at: string) =>
-    Object.entries(given).map(([name, each]) => {
+    Object.entries(given).flatMap(([name, each]) => {
+      if ("from" in each) return [];
       const value =
         "secret" in each ? sourceOf(each.secret, at, "the value of a header") : new Secret(each.value);
-      return [name, value] as const;
+      return [[name, value] as const];
     });
   const server = {
     base,
     forwardClientCert,
+    forwardTrace: "traceparent" in headers,
     headers: headersOf(headers, url),
     storage: storage.map(({ base: at, headers: own = {}, bytesMax }) => ({
       base: at,

@@ -48,6 +48,8 @@ export interface OriginAddress {
   readonly storage?: readonly StorageAddress[] | undefined;
   /** The origin receives the certificate of the calling client. */
   readonly forwardClientCert: boolean;
+  /** The origin receives the span of each call of a traced request. */
+  readonly forwardTrace?: boolean;
   readonly limits: OriginLimits;
 }
 
@@ -72,7 +74,17 @@ export interface UpstreamOptions {
   readonly wait: (milliseconds: number) => Promise<unknown>;
   /** A random number from 0 to 1, exclusive. */
   readonly chance: () => number;
+  readonly meter?: OriginMeter;
 }
+
+/** Learns of each call of a registered origin. */
+export interface OriginMeter {
+  /** Returns how to end it. `isPaced`: the reader of the answer decides how long it takes. */
+  readonly begins: (isPaced: boolean) => () => void;
+  readonly result: (origin: string, kind: CountedResult) => void;
+}
+
+type CountedResult = (OriginAnswer | OriginWritten | StoredContent)["kind"];
 
 // These statuses say that the server is unavailable. A 500 or 501 may be one request's own doing, and must
 // not close the origin to all clients.
@@ -91,7 +103,7 @@ class Traffic {
  * before an answer began. A write is sent once (a second time only with a new token, after the origin
  * answered 401 to the first).
  */
-export function upstream({ find, traits, hosts, clock, wait, chance }: UpstreamOptions): Origins {
+export function upstream({ find, traits, hosts, clock, wait, chance, meter }: UpstreamOptions): Origins {
   const known = new Map<string, Traffic>();
   const trafficOf = (origin: string): Traffic => {
     const traffic = known.get(origin) ?? new Traffic();
@@ -100,7 +112,16 @@ export function upstream({ find, traits, hosts, clock, wait, chance }: UpstreamO
   };
 
   /** The origin's address with a slot for this call, unless it does not exist or may not be called now. */
-  const callable = async (origin: string, { client, certificate }: OriginCaller, place = origin) => {
+  const callable = async (...asked: Parameters<typeof admitted>) => {
+    const called = await admitted(...asked);
+    if (called?.kind === "circuit_open") meter?.result(asked[0], called.kind);
+    return called;
+  };
+  const admitted = async (
+    origin: string,
+    { client, certificate, traceparent }: OriginCaller,
+    place = origin,
+  ) => {
     const address = await find(origin);
     if (address === undefined) return undefined;
     const { base, bearer, limits } = address;
@@ -108,19 +129,21 @@ export function upstream({ find, traits, hosts, clock, wait, chance }: UpstreamO
     const at = clock();
     const rest = traffic.rest.of(client, at);
     if (rest !== undefined) return { kind: "circuit_open", ...rest } as const;
-    const admitted = admitCall(traffic.health, client, at, limits.timeoutMilliseconds);
-    if (admitted.kind === "circuit_open") return { ...admitted, because: "failing" } as const;
+    const admission = admitCall(traffic.health, client, at, limits.timeoutMilliseconds);
+    if (admission.kind === "circuit_open") return { ...admission, because: "failing" } as const;
     const slot = traffic.bulkhead.take(client, limits, at);
     if (typeof slot === "string")
       return { kind: "circuit_open", because: slot, retryAfterSeconds: busySeconds } as const;
     const before = traffic.health;
     const wasSteady = isSteady(traffic.health, at);
-    traffic.health = admitted.health;
+    traffic.health = admission.health;
+    let end = meter?.begins(place !== origin);
     return {
       kind: "callable",
       caller: {
         base,
         clientCert: address.forwardClientCert ? certificate : undefined,
+        traceparent: address.forwardTrace === true ? traceparent : undefined,
         hosts,
         timeoutMilliseconds: limits.timeoutMilliseconds,
         certified: address.certified,
@@ -137,9 +160,14 @@ export function upstream({ find, traits, hosts, clock, wait, chance }: UpstreamO
             : afterSuccess(traffic.health, client);
         },
         abandoned: () => {
-          if (admitted.health !== before) traffic.health = afterAbandon(traffic.health, client);
+          if (admission.health !== before) traffic.health = afterAbandon(traffic.health, client);
         },
-        over: () => traffic.bulkhead.give(slot),
+        over: () => {
+          traffic.bulkhead.give(slot);
+          end?.();
+          end = undefined;
+        },
+        result: (kind: CountedResult) => meter?.result(origin, kind),
         answered: () => traffic.rest.noteAnswered(),
         noteRetryAfter: (because: RestReason, seconds: number) =>
           traffic.rest.noteRetryAfter(client, because, seconds, clock()),
@@ -194,6 +222,7 @@ interface CallEnd {
   readonly abandoned: () => void;
   /** The call needs no slot any more. */
   readonly over: () => void;
+  readonly result: (kind: CountedResult) => void;
   /** The origin did what it was asked, or has no such resource. */
   readonly answered: () => void;
   /** The origin asked not to be called for a time. */
@@ -202,12 +231,13 @@ interface CallEnd {
 
 /** Reports a call without a body at once. */
 async function settled<Answer extends OriginAnswer | OriginWritten | StoredContent>(
-  { judged, over, answered }: CallEnd,
+  { judged, over, answered, result }: CallEnd,
   call: () => Promise<Answer>,
 ): Promise<Answer> {
   let isOpen = false;
   try {
     const answer = await call();
+    result(answer.kind);
     isOpen = answer.kind === "answered" || answer.kind === "written";
     if (isOpen || answer.kind === "absent") answered();
     if (!isOpen)
@@ -247,6 +277,7 @@ interface Caller {
   readonly base: FhirBase;
   readonly bearer: Secret | undefined;
   readonly clientCert: string | undefined;
+  readonly traceparent: string | undefined;
   readonly hosts: ReadonlySet<string>;
   readonly timeoutMilliseconds: number;
   readonly certified: CertifiedFetch | undefined;
@@ -274,6 +305,7 @@ const ownCredentials = ({ base, headers }: StorageAddress) => ({
   base,
   bearer: undefined,
   clientCert: undefined,
+  traceparent: undefined,
   certified: undefined,
   further: headers,
 });
@@ -378,7 +410,7 @@ function retryAfter(text: string | null): number | undefined {
  * anywhere.
  */
 async function reached<Answer>(
-  { hosts, bearer, clientCert, certified, further }: Caller,
+  { hosts, bearer, clientCert, traceparent, certified, further }: Caller,
   url: string,
   sending: {
     readonly method: string;
@@ -393,6 +425,7 @@ async function reached<Answer>(
   if (bearer !== undefined) headers["authorization"] = `Bearer ${bearer.reveal()}`;
   // RFC 9440 §2.2; the client's own headers never come this far
   if (clientCert !== undefined) headers["client-cert"] = clientCert;
+  if (traceparent !== undefined) headers["traceparent"] = traceparent;
   try {
     for (const [name, value] of further)
       headers[name] = (value instanceof Secret ? value : await value.current()).reveal();

@@ -1,9 +1,10 @@
 import { and, count, eq, gt, isNotNull, isNull, min } from "drizzle-orm";
 import { instant, type Instant } from "#kernel/clock";
+import type { RequestQuota } from "#limits/request-quota";
 import type { RegistryEnd } from "#registry/ends-soon";
 import type { Waiting, WaitingWork } from "#registry/waiting-work";
 import { drizzled, type RegistrySql } from "./registry-sql.ts";
-import { agreements, certificates, clients, proposals, reviews } from "./schema.ts";
+import { agreements, certificates, clients, grants, proposals, reviews } from "./schema.ts";
 
 /**
  * The known ends of agreements and certificates of active clients, the first first. A certificate that was
@@ -30,6 +31,19 @@ export async function registryEnds(registry: RegistrySql): Promise<readonly Regi
     ),
   ].sort((left, right) => left.ends - right.ends);
 }
+
+/** The request quotas of the grants of active clients. Throws D1's errors. */
+export const requestQuotas = async (registry: RegistrySql): Promise<readonly RequestQuota[]> =>
+  drizzled(registry)
+    .select({
+      client: grants.client,
+      purpose: grants.purpose,
+      requests: grants.quotaRequests,
+      windowSeconds: grants.quotaWindowSeconds,
+    })
+    .from(grants)
+    .innerJoin(clients, eq(grants.client, clients.id))
+    .where(eq(clients.status, "active"));
 
 /** The open reviews of break-glass and the open proposals at a moment. Throws D1's errors. */
 export async function waitingWork(registry: RegistrySql, at: Instant): Promise<WaitingWork> {

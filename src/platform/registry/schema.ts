@@ -16,6 +16,7 @@ import type { BreakGlassDemand } from "#identity/break-glass-demand";
 import type { PublicJwk } from "#identity/jose/jwk";
 import type { Statement } from "#policy/consent/consent";
 import { noticeKinds, type DenialGround } from "#registry/case-document";
+import type { AuthorityTask } from "#identity/authority/authority-document";
 import type { ProposalDocument } from "#registry/proposal-document";
 import type { IssuerEntry, OriginEntry } from "#registry/state";
 import type { Instant } from "#kernel/clock";
@@ -289,6 +290,9 @@ export const cases = sqliteTable(
     statement: text("statement", { mode: "json" }).$type<Statement>(),
     amendedRows: text("amended_rows", { mode: "json" }).$type<readonly string[]>(),
     informedBy: text("informed_by"),
+    disagreements: text("disagreements", { mode: "json" }).$type<
+      Readonly<Record<string, { readonly at: Instant; readonly resource: string | null }>>
+    >(),
   },
   (table) => [index("cases_by_resource").on(table.origin, table.resource)],
 );
@@ -362,4 +366,31 @@ export const elevations = sqliteTable(
     ends: integer("ends").$type<Instant>().notNull(),
   },
   (table) => [index("elevations_by_operator").on(table.operator, table.ends)],
+);
+
+export const authorities = sqliteTable(
+  "authorities",
+  {
+    id: text("id").primaryKey(),
+    client: text("client").notNull(),
+    person: text("person").notNull(),
+    token: text("token").notNull(),
+    origin: text("origin").notNull(),
+    purpose: text("purpose").notNull(),
+    agreement: text("agreement").notNull(),
+    boundTo: text("bound_to").notNull(),
+    task: text("task").$type<AuthorityTask>().notNull(),
+    madeAt: moment("made_at").notNull(),
+    endsAt: moment("ends_at").notNull(),
+    endedAt: moment("ended_at"),
+    endedBy: text("ended_by"),
+    evidence: text("evidence"),
+  },
+  (table) => [
+    index("authorities_by_client").on(table.client, table.person),
+    index("authorities_by_person").on(table.person),
+    index("authorities_by_token").on(table.token),
+    index("authorities_by_end").on(table.endsAt),
+    index("authorities_by_early_end").on(table.endedAt),
+  ],
 );

@@ -34,7 +34,11 @@ export type ValueChange =
   | "randomId"
   | "providerNumber"
   | "providerName"
+  | "answer"
   | "resource";
+
+/** Answers whether each member of the value has a row of its own. */
+export const hasParts = (change: ValueChange): boolean => change === "parts" || change === "answer";
 
 /** A row's fate: the change in each form, and the paragraph that asks for the change or permits the value. */
 interface Fate {
@@ -71,6 +75,12 @@ export const fates = {
     "A time of 90 years or more becomes `>= 90 a`, because an age over 89 hides in each time.",
   ),
   timing: split("cappedTime", "keep", "(C); none", "As a measure, by the unit in the member beside it."),
+  answer: split(
+    "answer",
+    "parts",
+    "(C); see its parts",
+    "The code of an answer stays, unless its question asks for an age.",
+  ),
   date: split("year", "keep", "(C); none", "The year stays, unless the year tells an age over 89."),
   time: split("out", "keep", "(C); none", "An hour is an element of a date, and has no year."),
   weekday: split("out", "listedCode", "(C); none", "A weekday is an element of a date, and has no year."),
@@ -191,6 +201,10 @@ const byElement: Readonly<Record<string, FateName>> = {
   "Bundle.entry.search": "unnamed",
   "Meta.profile": "profile",
   "Money.currency": "currency",
+  "Observation.valueCodeableConcept": "answer",
+  "Observation.component.valueCodeableConcept": "answer",
+  "Group.characteristic.valueCodeableConcept": "answer",
+  "Goal.target.detailCodeableConcept": "answer",
   "Timing.repeat.dayOfWeek": "weekday",
   "Timing.repeat.duration": "timing",
   "Timing.repeat.durationMax": "timing",

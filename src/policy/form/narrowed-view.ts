@@ -2,14 +2,27 @@ import { elementsOf, type R4Element } from "#fhir/r4/elements";
 import type { PolicyDocument, PolicyRule } from "#policy/schema";
 import { readPath } from "#policy/view/element-path";
 import { codedExtensions, codingExtensions } from "./extension-fates.ts";
-import { fateOf, fates, formTableOf, type DeidForm } from "./fates.ts";
+import { fateOf, fates, formTableOf, hasParts, type DeidForm, type ValueChange } from "./fates.ts";
 
 /** The datatypes in which much may stay back beside a little that leaves. Each backbone is such a type too. */
-const narrowedTypes: ReadonlySet<string> = new Set(["Address", "Attachment", "CodeableConcept", "Dosage"]);
+const narrowedTypes: ReadonlySet<string> = new Set([
+  "Address",
+  "Attachment",
+  "CodeableConcept",
+  "Dosage",
+  "Meta",
+]);
+/** The members that leave of a value that is judged as a whole. */
+const membersLeft: Readonly<Partial<Record<ValueChange, readonly string[]>>> = {
+  coding: ["system", "code"],
+  reference: ["reference"],
+};
 const extensionUrls = [...Object.keys(codedExtensions), ...Object.keys(codingExtensions)];
+/** The URLs of an extension and of its parts that leave. */
+const urlsOf = (url: string): readonly string[] => [url, ...(codingExtensions[url] ?? [])];
 
 /**
- * The policy with rules that show no element which stays back whole in its form. Texts, contents and displays of codes
+ * The policy with rules that show no element which stays back whole in its form. Texts, contents and displays
  * then take no part in the length of an answer: a page ends at the same row, whatever they are.
  */
 export function narrowedToForm(document: PolicyDocument): PolicyDocument {
@@ -27,7 +40,9 @@ function narrowedRule(rule: PolicyRule, form: DeidForm): PolicyRule {
   return {
     ...rule,
     show: [...new Set(left)],
-    extensions: isWhole ? extensionUrls : extensionUrls.filter((url) => extensions.includes(url)),
+    extensions: [
+      ...new Set(extensionUrls.filter((url) => isWhole || extensions.includes(url)).flatMap(urlsOf)),
+    ],
   };
 }
 
@@ -46,8 +61,11 @@ function pathsLeft(form: DeidForm, type: string, path: string): readonly string[
     if (only === undefined) return [];
     if (isEnd && element.name === name && path.endsWith(name))
       return left.flatMap((each) => formLeft(form, each, path.slice(0, -name.length) + each.name, []));
+    const members = membersLeft[only.change];
+    if (!isEnd && members !== undefined && left.length === 1)
+      return members.includes(steps[index + 1]?.name ?? "") ? [path] : [];
     // Below several forms of a choice, and below a value without parts of its own, the value is judged as a whole.
-    if (left.length > 1 || (!isEnd && only.change !== "parts")) return [path];
+    if (left.length > 1 || (!isEnd && !hasParts(only.change))) return [path];
     if (isEnd) return formLeft(form, only, path, []);
     parent = only.type;
   }
@@ -73,8 +91,9 @@ function formLeft(
   path: string,
   above: readonly string[],
 ): readonly string[] {
-  if (change === "coding") return [`${path}.system`, `${path}.code`];
-  const isNarrowed = change === "parts" && (type.includes(".") || narrowedTypes.has(type));
+  const members = membersLeft[change];
+  if (members !== undefined) return members.map((member) => `${path}.${member}`);
+  const isNarrowed = hasParts(change) && (type.includes(".") || narrowedTypes.has(type));
   return isNarrowed && !above.includes(type) ? allLeft(form, type, `${path}.`, [...above, type]) : [path];
 }
 

@@ -4,18 +4,21 @@ import { isOver } from "./case-days.ts";
 
 /** What becomes of a case, in words. `now` is in ms since 1970. */
 export function caseState(
-  { decision, amendedAt, extendedAt, resource, due }: ListedCase,
+  { decision, amendedAt, extendedAt, resource, due, disagreements, statedAt, informedBy }: ListedCase,
   now: Instant,
 ): string {
-  if (decision !== null) return decision;
+  const said = disagreements.some(({ at }) => at > (statedAt ?? 0)) ? ", statement received" : "";
+  if (decision !== null) return `${decision}${said}`;
   const late = isOver(due, now) ? ", late" : "";
   const words = amendedAt === null ? (extendedAt === null ? "open" : "open, extended") : "open, amended";
-  return `${words}${resource === null ? ", unconfirmed" : ""}${late}`;
+  const notice = informedBy === null ? "" : ", notice of another entity";
+  return `${words}${notice}${resource === null ? ", unconfirmed" : ""}${said}${late}`;
 }
 
+const placeText = (resource: string | null): string => resource ?? "(the server did not say where)";
+
 /** Where the request of a case is stored. */
-export const requestOfCase = ({ origin, resource }: ListedCase): string =>
-  `${origin}/${resource ?? "(the server did not say where)"}`;
+export const requestOfCase = ({ origin, resource }: ListedCase): string => `${origin}/${placeText(resource)}`;
 
 /** Why a notice is due, and what became of it. */
 export function noticeWords({ lastAt, purposes, endedAt, endedBy, letter, reason }: CaseNotice): string {
@@ -40,13 +43,19 @@ export function caseSteps(each: ListedCase): readonly CaseStep[] {
   const step = (at: number | null, says: string): readonly CaseStep[] => (at === null ? [] : [{ at, says }]);
   const { statement, statedAt } = each;
   return [
-    ...step(each.receivedAt, `received from ${each.client}, request ${each.requestId}`),
+    ...step(
+      each.receivedAt,
+      `${each.informedBy === null ? "received from" : `notice of ${each.informedBy}, taken in by`} ${each.client}, request ${each.requestId}`,
+    ),
     ...step(each.extendedAt, `extended by ${each.extendedBy ?? ""}, letter ${each.extensionLetter ?? ""}`),
     ...step(each.amendedAt, `amended by ${each.amendedBy ?? ""}, request ${each.amendedRequest ?? ""}`),
     ...step(
       each.decidedAt,
       `${each.decision ?? ""} by ${each.decidedBy ?? ""}` +
         (each.reasons === null ? "" : `: ${each.reasons.join(", ")}, letter ${each.denialLetter ?? ""}`),
+    ),
+    ...each.disagreements.flatMap(({ at, requestId, resource }) =>
+      step(at, `statement of disagreement ${placeText(resource)}, request ${requestId}`),
     ),
     ...(statedAt === null && statement !== null
       ? [{ at: undefined, says: "a statement is unfinished" }]

@@ -79,6 +79,19 @@ test.for([
   ['"valueQuantity":{"value":91,"code":"\\u0061"}', "cut"],
   ['"valueQuantity":{"value":1e400,"unit":"kg"}', "cut"],
   ['"valueQuantity":{"value":01,"unit":"kg"}', "plain"],
+  ['"valueQuantity":{"value":95,"unit":"{score}"}', "cut"],
+  [
+    '"component":[{"valueQuantity":{"value":95,"unit":"kg"},"code":{"coding":[{"system":"http://loinc.org","code":"30525-0"}]}}]',
+    "plain",
+  ],
+  [
+    '"component":[{"valueQuantity":{"value":95,"unit":"1"},"code":{"coding":[{"system":"http://loinc.org","code":"89243-0"}]}}]',
+    "cut",
+  ],
+  [
+    '"component":[{"valueCodeableConcept":{"coding":[{"system":"http://loinc.org","code":"LA15-3"}]},"code":{"coding":[{"system":"http://loinc.org","code":"3052\\u0035-0"}]}}]',
+    "plain",
+  ],
   ['"effectiveDateTime":"2\\u0030 20"', "cut"],
   ['"hidden":{"Aa":1,"BB":2}', "plain"],
   [`"hidden":${"[".repeat(96)}${"]".repeat(96)}`, "cut"],

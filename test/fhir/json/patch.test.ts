@@ -334,7 +334,7 @@ test("patches agree with an independent reading of RFC 6902, and leave the origi
     ),
     { numRuns: inLane({ fast: 2_000, slow: 5_000, long: 5_000 }) },
   );
-  expect(applied).toBeGreaterThan(100);
+  expect(applied).toBeGreaterThan(25);
 });
 
 test("a replacing object is reported, and a copy replaces nothing", ({ expect }) => {

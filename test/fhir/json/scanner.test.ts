@@ -43,7 +43,7 @@ test("the scanner accepts exactly the texts that JSON.parse accepts", ({ expect 
     }),
     { numRuns: inLane({ fast: 2_000, slow: 6_000, long: 6_000 }) },
   );
-  expect(taken).toBeGreaterThan(300);
+  expect(taken).toBeGreaterThan(140);
 });
 
 test.for([

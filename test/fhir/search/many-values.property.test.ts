@@ -319,7 +319,7 @@ describe("many values are judged as each of them alone", () => {
         ),
         { numRuns },
       );
-      expect(judged).toBeGreaterThan(numRuns / 2);
+      expect(judged).toBeGreaterThan(numRuns / 6);
       // criteria are tokens and references
       if (type === "Observation" || type === "Patient") expect(met).toBeGreaterThan(judged / 50);
       for (const count of Object.values(found)) {

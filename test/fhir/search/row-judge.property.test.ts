@@ -161,7 +161,7 @@ describe("a row is judged as a server reads a search", () => {
         }),
         { numRuns },
       );
-      expect(judged).toBeGreaterThan(numRuns / 2);
+      expect(judged).toBeGreaterThan(numRuns / 6);
     });
   }
 });

@@ -211,6 +211,7 @@ test.for([
   ["agreement", { kind: "agreement", client: "telehealth", agreement: "baa" }, "agreement_denied"],
   ["grant", { kind: "grant", client: "telehealth", origin: "main", purpose: "TREAT" }, "grant_denied"],
   ["policy", { kind: "policy", digest: policyDigest }, "policy_denied"],
+  ["person", { kind: "person", issuer: publicUrl, subject: "telehealth" }, "person_denied"],
 ] as const)(
   "P4: a denial of the %s between begin and release refuses, also a remembered token",
   async ([, denial, reason], { expect }) => {

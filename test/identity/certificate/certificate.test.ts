@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { test } from "vitest";
-import { readAnyCertificate, readCertificate } from "#identity/certificate/certificate";
+import { certificateEnd, readAnyCertificate, readCertificate } from "#identity/certificate/certificate";
 import { presented } from "../../support/credentials.ts";
 
 const { tlsClientAuth: good, x5t } = presented("telehealth");
@@ -132,6 +132,23 @@ test("T22: a certificate that was accepted before is refused with any other verd
   ] as const)
     expect(await readAnyCertificate({ ...good, ...change })).toEqual({ ok: false, error: { reason } });
   expect((await readAnyCertificate(good)).ok).toBe(true);
+});
+
+test("the end of a presented certificate is the edge's, and an end that cannot be read is no end", ({
+  expect,
+}) => {
+  expect(certificateEnd({ ...good, certNotAfter: "Nov 24 12:00:00 2027 GMT" })).toBe(
+    Date.parse("2027-11-24T12:00:00Z"),
+  );
+  for (const unread of [
+    { ...good, certNotAfter: "" },
+    { ...good, certNotAfter: 7 },
+    {},
+    null,
+    undefined,
+    "x",
+  ])
+    expect(certificateEnd(unread)).toBeUndefined();
 });
 
 test("T21: the same text vouches for itself only when the edge says that it is self-signed, and names follow the edge", async ({

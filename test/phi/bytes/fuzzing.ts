@@ -12,10 +12,15 @@ export const utf8 = (text: string) => new TextEncoder().encode(text);
 const typeOf = (resource: JsonObject) => textAt(resource, "resourceType") ?? "";
 
 /** A view of these element paths. */
-export function viewOf(type: string, paths: readonly string[], urls: readonly string[] = []): ResourceView {
+export function viewOf(
+  type: string,
+  paths: readonly string[],
+  urls: readonly string[] = [],
+  beforeForm = false,
+): ResourceView {
   const shown = union([showsNothing, ...paths.map((path) => shownBy(readPath(path)))]);
   return {
-    object: compileView(type, shown, { all: false, urls: new Set(urls) }),
+    object: compileView(type, shown, { all: false, urls: new Set(urls), beforeForm }),
     subsetted: true,
     hidden: [],
   };
@@ -38,7 +43,7 @@ export function randomView(resource: JsonObject, roll: () => number): ResourceVi
   if (roll() < 0.5) paths.push(["contained"]);
   if (roll() < 0.3) paths.push(["meta", roll() < 0.5 ? "lastUpdated" : "tag"]);
   const texts = [...new Set(paths.map((path) => sliced(path, roll).join(".")))];
-  return viewOf(type, texts, roll() < 0.5 ? ["urn:x"] : []);
+  return viewOf(type, texts, roll() < 0.5 ? ["urn:x"] : [], roll() < 0.2);
 }
 
 function sliced(path: readonly string[], roll: () => number): readonly string[] {

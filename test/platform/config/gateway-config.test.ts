@@ -7,6 +7,7 @@ const key32 = Buffer.alloc(32, 7).toString("base64url");
 const env = {
   PUBLIC_URL: "https://gateway.example.org",
   MTLS_URL: "",
+  TRACES: "",
   LEDGER_SHARDS: "4",
   LEDGER_SPREAD: "2",
   ORIGIN_HOSTS: "fhir.example.org",
@@ -81,4 +82,26 @@ test.for<readonly [string, string]>([
 test("a spread over more shards than there are is a spread over all of them", ({ expect }) => {
   expect(gatewayConfig({ ...env, LEDGER_SHARDS: "1", LEDGER_SPREAD: "2" }).ledgerSpread).toBe(1);
   expect(gatewayConfig({ ...env, LEDGER_SHARDS: "4", LEDGER_SPREAD: "2" }).ledgerSpread).toBe(2);
+});
+
+test("TRACES names a private address, a share of the requests, and perhaps a secret", ({ expect }) => {
+  const read = (TRACES: string) => gatewayConfig({ ...env, TRACES }).traces;
+  const url = "https://collector.example.org/v1/traces";
+  expect(read("")).toBeUndefined();
+  expect(read(`${url} 0.01`)).toEqual({ url, share: 0.01, secret: undefined });
+  expect(read(`${url} 1 COLLECTOR_KEY`)).toEqual({ url, share: 1, secret: "COLLECTOR_KEY" });
+  expect(read("http://127.0.0.1:4318/v1/traces 1")?.share).toBe(1);
+  for (const wrong of [
+    url,
+    `${url} 0`,
+    `${url} 1.5`,
+    `${url} 1e-2`,
+    `${url} -1`,
+    `${url} 1 COLLECTOR_KEY more`,
+    "http://collector.example.org/v1/traces 1",
+    "https://user:word@collector.example.org/v1/traces 1",
+    `${url}?key=word 1`,
+    "collector.example.org 1",
+  ])
+    expect(() => read(wrong), wrong).toThrow(/TRACES/u);
 });

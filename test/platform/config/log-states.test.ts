@@ -19,6 +19,7 @@ const status = (log: string, change: Partial<Status>): Status => ({
   frames: 1,
   seconds: 1,
   copied: 1,
+  behindSeconds: 0,
   health: "good",
   why: null,
   isLost: false,

@@ -27,6 +27,17 @@ test("the operators' worker is configured with its name, the servers that it may
   expect(JSON.stringify(config)).not.toContain(env.CONSOLE_SESSION_KEY);
 });
 
+test("the record of the configuration has no address of the alerts' receiver, and shows that it changed", ({
+  expect,
+}) => {
+  const describedAs = (query: string) =>
+    JSON.stringify(
+      opsConfig({ ...env, ALERT_WEBHOOK: `https://alerts.example.org/?token=${query}` }).described(),
+    );
+  expect(describedAs("canary")).not.toContain("canary");
+  expect(describedAs("canary")).not.toBe(describedAs("other"));
+});
+
 test("without the variable CONSOLE there is no console", ({ expect }) => {
   expect(opsConfig(env).console).toBeUndefined();
   expect(opsConfig({ ...env, CONSOLE: "" }).console).toBeUndefined();
@@ -45,6 +56,9 @@ test.for([
   ["CONSOLE_SESSION_KEY", "c2hvcnQtYnV0LXNlY3JldA"],
   ["CONSOLE_SESSION_KEY", ""],
   ["CONSOLE", '{"clientId":"console"}'],
+  ["ALERT_WEBHOOK", "http://alerts.example.org/"],
+  ["ALERT_WEBHOOK", "https://user:secret@alerts.example.org/"],
+  ["ALERT_WEBHOOK", "https://:secret@alerts.example.org/"],
 ] as const)("a wrong %s is named, and its value is not", ([key, value], { expect }) => {
   const message = (() => {
     try {

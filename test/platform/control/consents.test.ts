@@ -171,6 +171,35 @@ test("while a change is pending the old version and the new version deny, and ne
   expect(after.map(({ mayPermit, form }) => [mayPermit, readStoredForm(form)])).toEqual([[true, denying]]);
 });
 
+test("a statement follows rows while a Consent beside it changes, and until its own withdrawal is stored", async ({
+  expect,
+}) => {
+  const statement = { kind: "disagreement", rows: ["Observation/1"], messages: [] } as const;
+  const said = (rules: ConsentRules) => ({
+    ...filing("p", "statement/1", rules),
+    mayPermit: false,
+    filedBy: undefined,
+  });
+  await desk.file(await desk.announce("main", [], ["p"]), "main", [
+    filing("p", "c"),
+    said({ isActive: true, readings: [], statement }),
+  ]);
+  const inForce = async () => {
+    const [all = []] = await of(["p"], true);
+    const statements = all.flatMap(({ form }) => readStoredForm(form).statement ?? []);
+    return { permitting: all.filter(({ mayPermit }) => mayPermit).length, statements };
+  };
+  expect(await inForce()).toEqual({ permitting: 1, statements: [statement] });
+  await desk.announce("main", ["c"], ["p"]);
+  expect(await inForce(), "a Consent changes").toEqual({ permitting: 0, statements: [statement] });
+  const change = await desk.announce("main", ["statement/1"], ["p"]);
+  await registry.exec(
+    "CREATE TRIGGER broken BEFORE INSERT ON consents BEGIN SELECT RAISE(ABORT, 'no writes'); END",
+  );
+  await expect(async () => desk.file(change, "main", [said(withdrawn)])).rejects.toThrow();
+  expect(await inForce(), "the withdrawal is not stored").toEqual({ permitting: 0, statements: [statement] });
+});
+
 test("a change whose content never comes ends after 75 seconds, and what comes later is not filed", async ({
   expect,
 }) => {

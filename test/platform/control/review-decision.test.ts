@@ -26,7 +26,14 @@ const operator: Operator = {
 
 /** A verb as the console runs it, without its sign-in and records. */
 const run = async (verb: Verb, { document }: VerbAsked = {}) => {
-  const done = await verb.act({ document, operator, parameters: {}, ifMatch: undefined });
+  const done = await verb.act({
+    requestId: "",
+    document,
+    operator,
+    parameters: {},
+    ifMatch: undefined,
+    accept: null,
+  });
   if (done.ok) return ok(JSON.parse(JSON.stringify(done.value.answer)));
   const { reason, detail, pointer } = done.error;
   return err({ status: 422, title: reason, detail, pointer, requestId: "" });

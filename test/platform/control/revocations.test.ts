@@ -353,6 +353,20 @@ test("guards can read the revocations, and have no further right", async ({ expe
   }
 });
 
+test("denied persons, who stay denied until lifted, leave half of the room to the other denials", async ({
+  expect,
+}) => {
+  await runInDurableObject(revocations(), (_, { storage }) =>
+    storage.sql.exec(`INSERT INTO denials (name, client, issuer, until)
+      WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000)
+      SELECT '["person","https://i.example","' || i || '"]', NULL, 'https://i.example', NULL FROM n`),
+  );
+  const person: Denial = { kind: "person", issuer: "https://i.example", subject: "0" };
+  expect(await failure(async () => await revocations().deny(person))).toContain("too many denied persons");
+  await revocations().deny(denial);
+  expect((await revocations().news(telehealth)).kind).toBe("whole");
+});
+
 test("the built-in issuer revokes its own tokens, only its client's guard gets the delta, and it has no further right", async ({
   expect,
 }) => {

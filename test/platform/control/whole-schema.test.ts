@@ -134,7 +134,7 @@ const origins = [
     limits: { timeoutSeconds: 5, concurrent: 8, concurrentPerClient: 4 },
     organization: ["http://hl7.org/fhir/sid/us-npi|1234567893"],
     signInAt: web("whole"),
-    headers,
+    headers: { ...headers, traceparent: { from: "trace" } },
     storage: [{ base: "https://fhir.example.org/files/", headers, bytesMax: 1_000_000 }],
   },
 ].map((more, n) => {
@@ -277,7 +277,7 @@ test("the entries of this test have each member of the registry's schema and eac
 
 test(
   "the database takes each entry that the schema of the registry file allows",
-  { timeout: 30_000 },
+  { timeout: 60_000 },
   async ({ expect }) => {
     const registry = await emptyRegistry();
     const allowed = allowedPlaces({

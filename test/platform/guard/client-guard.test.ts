@@ -121,7 +121,7 @@ test("an isolate that spends slowly asks once in a while, and returns its unspen
   expect,
 }) => {
   const limiter = isolate();
-  const spend = hourly("slow", 400);
+  const spend = hourly("spends-slowly", 400);
   for (let n = 0; n < 10; n += 1) await limiter.spend(spend);
   vi.setSystemTime(Date.now() + 60_000);
   expect(await limiter.spend(spend)).toMatchObject({ ok: true, value: { remaining: 400 - 11 } });

@@ -5,5 +5,5 @@ import { defineProject } from "vitest/config";
 export default defineProject({
   plugins: [cloudflareTest({ wrangler: { configPath: new URL("wrangler.toml", import.meta.url).pathname } })],
   // Three groups share two cores: only a test that takes a minute counts as hung.
-  test: { name: "guard", include: ["**/*.test.ts"], testTimeout: 60_000 },
+  test: { name: "guard", include: ["**/*.test.ts"], testTimeout: 60_000, hookTimeout: 60_000 },
 });

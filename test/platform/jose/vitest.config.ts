@@ -38,5 +38,6 @@ export default defineProject({
     env: { PHYLAX_LANE: lane },
     sequence: { groupOrder: 3 },
     testTimeout: 60_000, // three groups share two cores
+    hookTimeout: 60_000,
   },
 });

@@ -38,7 +38,6 @@ function world() {
     issuer: publicUrl,
     keys: {
       lifetimeSeconds: 300,
-      issue: () => Promise.reject(new Error("not here")),
       publicKeys: async () => state.published,
     },
     issuers: { find: async (name) => (name === state.issuer?.iss ? state.issuer : undefined) },

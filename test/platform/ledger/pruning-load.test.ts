@@ -21,7 +21,7 @@ const slow = {
     slowly(() => bucket.put(key, bytes, options)),
 } as unknown as R2Bucket; // the three calls that the ledger makes
 
-test(
+test.skipIf(ledger.LANE === "fast")(
   "appends, copies, pruning and reads at once: every frame, entry and proof that is read is right",
   { timeout: 60_000 },
   async ({ expect }) => {

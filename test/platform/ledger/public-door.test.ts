@@ -7,9 +7,11 @@ import { halfYearOf } from "#ledger/log-name";
 import { ROOT_LOG } from "#ledger/root-log";
 import { bucket, flush } from "./bucket.ts";
 import { LedgerDoor, type LedgerDoorEnv } from "#platform/ledger/isolate/public-door";
-import { get, ledger, ownLog, seen, shard, fill } from "./worker.ts";
+import { fill, get, ledger, ownLog, seen, shard, unusedFrom } from "./worker.ts";
 
 const halfYear = halfYearOf(instant(Date.now()));
+// The isolate remembers what a log has in R2: these logs are of this file alone.
+unusedFrom(45);
 const digest = (bytes: Uint8Array | undefined): string =>
   Buffer.from(sha256(bytes ?? new Uint8Array())).toString("hex");
 const shownAt = async (path: string): Promise<string> =>
@@ -103,12 +105,13 @@ test("objects that are not in R2 yet are read from the object and never cached; 
   const log = ownLog();
   await fill(log, 100);
   const shards = watched("LEDGER_SHARD");
+  const begun = performance.now();
   for (let n = 0; n < 5; n++)
     for (const path of ["checkpoint", "frame/0", "tile/0/000.p/50", "tile/entries/000.p/50", "proof/7"])
       expect((await seen(`/${log}/${path}`))[0], path).toBe(200);
   const count = (method: string) => shards.filter((call) => call.method === method).length;
   expect([count("frame"), count("entries"), count("proof")]).toEqual([5, 5, 0]);
-  expect(count("checkpoint")).toBeLessThanOrEqual(3);
+  expect(count("checkpoint")).toBeLessThanOrEqual(2 + (performance.now() - begun) / 1_000);
 });
 
 test("a proof made from tiles equals the proof that the log itself gives", async () => {

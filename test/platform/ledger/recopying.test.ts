@@ -4,7 +4,7 @@ import type { AuditEvent } from "#audit/event";
 import { checkpointKey } from "#ledger/flush";
 import { verifyLog } from "#ledger/verify";
 import { bucket, bucketReader, flush, keysOf, originOf, startWith } from "./bucket.ts";
-import { newId, positionOf, ownLog, publicReader, refusal, shard, verifierOf } from "./worker.ts";
+import { ledger, newId, ownLog, positionOf, publicReader, refusal, shard, verifierOf } from "./worker.ts";
 
 /** A record of the largest size: 65,535 bytes as a leaf, so that few records fill an object of 8 MiB. */
 function large(): AuditEvent {
@@ -40,7 +40,7 @@ const firstRow = (log: string) =>
     (_, { storage: { sql } }) => sql.exec<{ n: number }>("SELECT min(number) AS n FROM frames").one().n,
   );
 
-test(
+test.skipIf(ledger.LANE === "fast")(
   "after a loss a log is copied again from its first row on, also when its next object ends before the bundle of its last deleted leaf",
   { timeout: 60_000 },
   async ({ expect }) => {

@@ -61,7 +61,7 @@ const sizeOf = (note: Uint8Array | string | undefined): string | undefined =>
 
 test(
   "a log is opened in the root log before its first record, hands its checkpoint over before its first answer, and later once",
-  { timeout: 30_000 },
+  { timeout: 60_000 },
   async ({ expect }) => {
     const log = ownLog();
     await fill(log, 3);
@@ -289,7 +289,7 @@ test("a root log behind its own checkpoint in R2 opens nothing, shows nothing an
 
 inSlowLane(
   "while a witness does not answer, the last fully cosigned checkpoint is shown for five minutes, then a checkpoint without that witness",
-  { timeout: 30_000 },
+  { timeout: 60_000 },
   async ({ expect }) => {
     const log = ownLog();
     await fill(log, 1);

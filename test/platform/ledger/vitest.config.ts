@@ -47,5 +47,6 @@ export default defineProject({
     setupFiles: [new URL("../../support/fixed-seeds.ts", import.meta.url).pathname],
     env: { PHYLAX_LANE: lane },
     testTimeout: 60_000,
+    hookTimeout: 60_000,
   },
 });

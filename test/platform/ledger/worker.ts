@@ -24,6 +24,7 @@ import type { AccountingIntake } from "#platform/ledger/object/accounting/accoun
 import type { AccountingShelf } from "#platform/ledger/object/accounting/accounting-shelf";
 import type { LedgerRoot } from "#platform/ledger/object/root/ledger-root";
 import type { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
+import type { TrafficBook } from "#platform/ledger/object/traffic/traffic-book";
 import type { Lane } from "../../support/lane.ts";
 
 // The bindings of vitest.config.ts for the worker under test.
@@ -32,6 +33,7 @@ export const ledger = env as unknown as LedgerEnv & {
   readonly LEDGER_ROOT: DurableObjectNamespace<LedgerRoot>;
   readonly ACCOUNTING_SHELF: DurableObjectNamespace<AccountingShelf>;
   readonly ACCOUNTING_INTAKE: DurableObjectNamespace<AccountingIntake>;
+  readonly TRAFFIC_BOOK: DurableObjectNamespace<TrafficBook>;
   readonly LEDGER_BUCKET: R2Bucket;
   readonly AUDITOR_PRIVATE_KEYS: readonly JWK[];
   readonly LANE: Lane;
@@ -41,7 +43,10 @@ export const ledger = env as unknown as LedgerEnv & {
 export const config = readLedgerConfig(ledger);
 
 // shard 0 is for the test that lets the sink choose, shards 3 and 4 take workers' configurations
-let used = 5;
+const firstUnused = 5;
+let used = firstUnused;
+/** From now on the shards are unused from this one on. */
+export const unusedFrom = (first = firstUnused): void => void (used = first);
 /** A log that no further test of this file uses. */
 export const ownLog = (): string => logName({ shard: used++, halfYear: halfYearOf(instant(Date.now())) });
 

@@ -74,10 +74,14 @@ test("a header of an entry has the value that the entry gives, or the secret tha
   );
 });
 
-test("no entry makes the gateway send its own secrets to an origin", ({ expect }) => {
-  const config = readFileSync(join(import.meta.dirname, "../../../wrangler.toml"), "utf8");
-  const required = /^required = \[(.*)\]$/mu.exec(config)?.[1]?.match(/[A-Z_]+/gu) ?? [];
-  expect(required.length).toBeGreaterThan(0);
+test("no entry makes a worker with the core send its own secrets to an origin", ({ expect }) => {
+  const configs = ["wrangler.toml", "workers/jobs/wrangler.toml"].map((path) =>
+    readFileSync(join(import.meta.dirname, "../../..", path), "utf8"),
+  );
+  const required = new Set(
+    configs.flatMap((config) => /^required = \[(.*)\]$/mu.exec(config)?.[1]?.match(/[A-Z_]+/gu) ?? []),
+  );
+  expect(required.size).toBeGreaterThan(0);
   expect([...ownSecrets].sort()).toEqual([...required].sort());
   for (const name of required) {
     expect(() => at(bearer(name), "the gateway's own")).toThrow(name);

@@ -65,5 +65,5 @@ test("prepared codes of a Consent say of a row's codes what comparisons by pairs
     }),
     { numRuns: inLane({ fast: 3_000, slow: 30_000, long: 300_000 }) },
   );
-  for (const count of Object.values(seen)) expect(count).toBeGreaterThan(100);
+  for (const count of Object.values(seen)) expect(count).toBeGreaterThan(40);
 });

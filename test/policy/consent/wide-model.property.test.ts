@@ -341,5 +341,5 @@ test("a wide Consent permits and denies what a twin finds that tries each meanin
     }),
     { numRuns: inLane({ fast: 1_500, slow: 20_000, long: 200_000 }) },
   );
-  expect(compared).toBeGreaterThan(1_000);
+  expect(compared).toBeGreaterThan(240);
 });

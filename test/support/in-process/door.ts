@@ -1,3 +1,4 @@
+import { AlertBook } from "#platform/alerts/object/alert-book";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Resource } from "@medplum/fhirtypes";
@@ -20,8 +21,8 @@ import { memoryOrigin, type MemoryOrigin } from "../../../sandbox/origin/memory-
 import { readRegistryFile } from "../../../sandbox/registry-file.ts";
 import { syntheticResources } from "../../../sandbox/synthetic/generate.ts";
 import * as control from "../../../workers/control/index.ts";
-import * as jobs from "../../../workers/jobs/index.ts";
-import type * as gatewayWorker from "../../../workers/gateway/index.ts";
+import * as guardsWorker from "../../../workers/guards/index.ts";
+import type * as jobsWorker from "../../../workers/jobs/index.ts";
 import type * as ledgerWorker from "../../../workers/ledger/index.ts";
 import { openLedger } from "../auditor.ts";
 import { mentionsOf } from "../hidden-origin.ts";
@@ -134,7 +135,6 @@ export interface Door {
 interface WorkerModule {
   readonly default: { fetch(request: Request, env: object, context: object): Response | Promise<Response> };
 }
-type GatewayModule = WorkerModule & Pick<typeof gatewayWorker, "ClientGuard">;
 
 const ledgerName = "ledger.phylax.example";
 const ledgerShards = 4;
@@ -343,10 +343,13 @@ async function startWorkers(
   // that it opened first.
   const gateway = (await import(
     /* @vite-ignore */ `../../../workers/gateway/index.ts?door=${number}`
-  )) as GatewayModule;
+  )) as WorkerModule;
   const ledger = (await import(
     /* @vite-ignore */ `../../../workers/ledger/index.ts?door=${number}`
   )) as typeof ledgerWorker;
+  const jobs = (await import(
+    /* @vite-ignore */ `../../../workers/jobs/index.ts?door=${number}`
+  )) as typeof jobsWorker;
   const service = (entry: new (context: never, env: never) => object, env: () => object) =>
     // with the bindings of the configurations below
     stubOf((method, args) => called(new entry({ waitUntil } as never, env() as never), method, args));
@@ -380,35 +383,23 @@ async function startWorkers(
     LEDGER_ROOT: namespace(ledger.LedgerRoot, () => ledgerEnv),
     ACCOUNTING_SHELF: namespace(ledger.AccountingShelf, () => ledgerEnv),
     ACCOUNTING_INTAKE: namespace(ledger.AccountingIntake, () => ledgerEnv),
+    TRAFFIC_BOOK: namespace(ledger.TrafficBook, () => ledgerEnv),
     LEDGER_BUCKET: remoteStub(new MemoryBucket(), "bucket", remote),
     ...rateLimitsOf("workers/ledger/wrangler.toml"),
   };
-  const dataSetCodes = namespace(jobs.DataSetCodes, () => jobsEnv);
-  const jobsEnv: Env = {
-    ...workerVariables("workers/jobs/wrangler.toml"),
-    CODES_KEY: keys.codes,
-    DEID_CHECK: "on",
-    AGREEMENT_READING: service(control.AgreementReading, () => controlEnv),
-    DATA_SET_CODES: dataSetCodes,
-  };
   const elementCounts = namespace(ledger.ElementCounts, () => ledgerEnv);
-  const guards = namespace(gateway.ClientGuard, () => gatewayEnv);
-  const gatewayEnv: Env = {
-    ...workerVariables("wrangler.toml"),
-    ...shards,
-    VERSION: version,
-    TOKEN_SIGNING_KEY: JSON.stringify(keys.token),
-    RESPONSE_SIGNING_KEY: JSON.stringify(keys.answers),
-    PAGING_KEY: keys.paging,
-    DPOP_NONCE_KEY: keys.dpopNonce,
-    ...variables,
-    ...rateLimitsOf("wrangler.toml"),
-    REGISTRY: REGISTRY.through(remote),
+  const guardsEnv: Env = {
+    ...workerVariables("workers/guards/wrangler.toml"),
     REVOCATION_FEED: remoteStub(
       service(control.RevocationFeed, () => controlEnv),
       "revocations",
       remote,
     ),
+  };
+  const guards = namespace(guardsWorker.ClientGuard, () => guardsEnv);
+  /** The bindings of the core, in each worker that bundles it. */
+  const coreBindings: Env = {
+    REGISTRY: REGISTRY.through(remote),
     CONSENT_DESK: remoteStub(
       service(control.ConsentDesk, () => controlEnv),
       "consents",
@@ -430,16 +421,6 @@ async function startWorkers(
       "control",
       remote,
     ),
-    CODE_BOOK: remoteStub(
-      service(jobs.CodeBook, () => jobsEnv),
-      "codes",
-      remote,
-    ),
-    OWN_TOKEN_REVOCATION: remoteStub(
-      service(control.OwnTokenRevocation, () => controlEnv),
-      "control",
-      remote,
-    ),
     DISCLOSURES: remoteStub(
       service(ledger.Disclosures, () => ledgerEnv),
       "accounting",
@@ -450,6 +431,47 @@ async function startWorkers(
     ROW_LEASES: remoteNamespace(rowLeaseBooks, "leases", remote),
     LEDGER_SHARD: remoteNamespace(shardObjects, "ledger", remote),
     ELEMENT_COUNTS: elementCounts,
+  };
+  const dataSetCodes = namespace(jobs.DataSetCodes, () => jobsEnv);
+  const jobsEnv: Env = {
+    ...workerVariables("workers/jobs/wrangler.toml"),
+    ...shards,
+    ...variables,
+    TOKEN_VERIFICATION_KEYS: JSON.stringify({ keys: [publicHalf(keys.token)] }),
+    VERSION: version,
+    PAGING_KEY: keys.paging,
+    DPOP_NONCE_KEY: keys.dpopNonce,
+    CODES_KEY: keys.codes,
+    DEID_CHECK: "on",
+    ...coreBindings,
+    AUTHORITY_KEEPING: service(control.AuthorityKeeping, () => controlEnv),
+    CLIENT_EXPORTS: namespace(jobs.ClientExports, () => jobsEnv),
+    AGREEMENT_READING: service(control.AgreementReading, () => controlEnv),
+    DATA_SET_CODES: dataSetCodes,
+  };
+  const exportDoor = () => new jobs.ExportDoor({ waitUntil } as never, jobsEnv as never); // with its bindings
+  const gatewayEnv: Env = {
+    ...workerVariables("wrangler.toml"),
+    ...shards,
+    VERSION: version,
+    TOKEN_SIGNING_KEY: JSON.stringify(keys.token),
+    RESPONSE_SIGNING_KEY: JSON.stringify(keys.answers),
+    PAGING_KEY: keys.paging,
+    DPOP_NONCE_KEY: keys.dpopNonce,
+    ...variables,
+    ...rateLimitsOf("wrangler.toml"),
+    EXPORT_DOOR: { fetch: (request: Request) => exportDoor().fetch(request) },
+    CODE_BOOK: remoteStub(
+      service(jobs.CodeBook, () => jobsEnv),
+      "codes",
+      remote,
+    ),
+    OWN_TOKEN_REVOCATION: remoteStub(
+      service(control.OwnTokenRevocation, () => controlEnv),
+      "control",
+      remote,
+    ),
+    ...coreBindings,
   };
   const opsEnv: Env = {
     ...workerVariables("workers/ops/wrangler.toml"),
@@ -475,8 +497,10 @@ async function startWorkers(
     ACCOUNTING_HOLDERS: service(ledger.AccountingHolders, () => ledgerEnv),
     ACCOUNTING_HOLDS: service(ledger.AccountingHolds, () => ledgerEnv),
     LEDGER_RECOVERY: service(ledger.LedgerRecovery, () => ledgerEnv),
+    LEDGER_HEALTH: service(ledger.LedgerHealth, () => ledgerEnv),
     KEYED_REQUESTS: remoteNamespace(keyedRequests, "keys", remote),
     LEDGER_SHARD: shardObjects,
+    ALERT_BOOK: namespace(AlertBook, () => opsEnv),
   };
   const desk = service(control.RegistryDesk, () => controlEnv) as Pick<control.RegistryDesk, "apply">;
   const consents = service(control.ConsentDesk, () => controlEnv) as Pick<control.ConsentDesk, "of">;
@@ -488,7 +512,7 @@ async function startWorkers(
     async elsewhere(others: Readonly<Record<string, string>> = {}) {
       const further = (await import(
         /* @vite-ignore */ `../../../workers/gateway/index.ts?door=${number}-${++isolates}`
-      )) as GatewayModule;
+      )) as WorkerModule;
       const env = { ...gatewayEnv, ...others };
       return async (request: Request) => await further.default.fetch(request, env, context);
     },

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http";
+import { Readable } from "node:stream";
 import type { Reply, Sending } from "../../../cli/connection/mutual-tls.ts";
 import { edgeFacts } from "./edge-facts.ts";
 import { handlerAt } from "./network.ts";
@@ -21,12 +22,32 @@ export function onExchange(listener: Listener): () => void {
  * that the edge would report about the caller's certificate. test/door/vitest.config.ts replaces the module
  * with this file.
  */
-export async function send(
+export async function openRequest(...asked: Parameters<typeof exchange>) {
+  const { response } = await exchange(...asked);
+  const body = Readable.from(response.body ?? []);
+  return { status: response.status, headers: replyHeaders(response.headers), body };
+}
+
+/** As {@link openRequest}, with the whole body. */
+export async function send(...asked: Parameters<typeof exchange>): Promise<Reply> {
+  const { request, response } = await exchange(...asked);
+  const reply = {
+    status: response.status,
+    headers: replyHeaders(response.headers),
+    text: await response.text(),
+  };
+  const body = asked[3]?.body;
+  for (const listener of listeners)
+    listener(request, body === undefined ? "" : Buffer.from(body).toString("utf8"), reply);
+  return reply;
+}
+
+async function exchange(
   trust: { readonly ca: string; readonly clientCa?: { readonly cert: string } },
   identity: { readonly cert: string } | undefined,
   url: string,
   sending: Sending = {},
-): Promise<Reply> {
+) {
   const handler = handlerAt(new URL(url).host);
   if (handler === undefined) throw new Error(`no door of this process has the host ${new URL(url).host}`);
   const request = requestOf(
@@ -35,15 +56,7 @@ export async function send(
     url,
     sending,
   );
-  const response = await handler(request);
-  const reply = {
-    status: response.status,
-    headers: replyHeaders(response.headers),
-    text: await response.text(),
-  };
-  for (const listener of listeners)
-    listener(request, sending.body === undefined ? "" : Buffer.from(sending.body).toString("utf8"), reply);
-  return reply;
+  return { request, response: await handler(request) };
 }
 
 /**

@@ -39,6 +39,8 @@ export interface GuardLimiterOptions {
   readonly waitUntil: (work: Promise<unknown>) => void;
   /** Receives the registry's position, and the records that have changed. */
   readonly onUpdate: (applied: AppliedUpdate) => void;
+  /** Called at the end of each call of a guard for a lease. */
+  readonly onLease?: (result: "granted" | "exhausted" | "failed", milliseconds: number) => void;
 }
 
 // A request that finds another request asking looks again every five milliseconds, for two seconds: as long
@@ -177,7 +179,7 @@ function missingRevocations(): never {
 
 /** A call to the guard, from beginning the ask to settling it. Throws when the guard cannot be reached. */
 function asker(
-  { guards, clock, newId, onUpdate }: GuardLimiterOptions,
+  { guards, clock, newId, onUpdate, onLease }: GuardLimiterOptions,
   leases: IsolateLeases,
 ): (charge: Spend, least: number) => Promise<LeaseAnswer> {
   let holder: string | undefined; // made in the first request: a Worker has no randomness before
@@ -208,6 +210,7 @@ function asker(
     const id = newId();
     const { lease, call } = beginAsk(leases.get(charge), id, least, clock());
     leases.set(charge, lease);
+    const since = clock();
     try {
       const answer = await (charge.policy === "subject"
         ? subjectLease(guards, charge, { id, holder, quota: charge.quota, ...call })
@@ -219,8 +222,10 @@ function asker(
             ...call,
           }));
       leases.set(charge, settleAsk(leases.get(charge), id, answer, clock()));
+      onLease?.(answer.denyMilliseconds === undefined ? "granted" : "exhausted", clock() - since);
       return answer;
     } catch (fault) {
+      onLease?.("failed", clock() - since);
       leases.set(charge, abandonAsk(leases.get(charge), id));
       throw fault;
     }

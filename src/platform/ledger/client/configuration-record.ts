@@ -34,7 +34,7 @@ export function ledgerConfigurationRecord(
   own: OwnLog,
 ): () => Promise<void> | undefined {
   const clock = () => instant(Date.now());
-  return configurationRecord(described, ledgerSink(logOf, layout, clock, own), {
+  return configurationRecord(described, ledgerSink(logOf, layout, clock, { own }), {
     clock,
     newId: () => randomBytes(16).toString("hex"),
   });

@@ -1,4 +1,7 @@
 import type { AuditEvent } from "#audit/event";
+import type { IsolateNumbers } from "#audit/traffic/isolate-numbers";
+import { isolateText } from "#audit/traffic/isolate-text";
+import type { Traffic } from "#audit/traffic/instruments";
 import { createHash } from "node:crypto";
 import type { Counted, DefinitionMissing, ProofSink, ProofUse, Recorded, Replayed } from "#audit/ports";
 import { eventsText, isRefusedStart, readAnswerText, type SentAnswer } from "#platform/ledger/append-text";
@@ -66,6 +69,7 @@ export interface AppendingLog {
     contents?: readonly Uint8Array[],
     earlierLog?: string,
     chosenBy?: string,
+    numbers?: string,
   ): Promise<string>;
 }
 
@@ -75,12 +79,13 @@ type Answer = Recorded | Counted | Replayed;
  * The ledger over its Durable Objects, with a call for each append. A broken object is asked again, an
  * overloaded object never. A record whose log refuses goes to a different log, unless it uses a proof up. Lists of
  * withheld paths go by their digests; their content comes along unless the log took it within the last ten seconds.
+ * The isolate's numbers go with the first try alone, so that no number counts twice.
  */
 export function ledgerSink(
   logOf: StubOf<AppendingLog>,
   layout: LedgerLayout,
   clock: Clock,
-  own?: OwnLog,
+  { own, numbers }: { readonly own?: OwnLog; readonly numbers?: IsolateNumbers } = {},
 ): ProofSink {
   const confirmed = new ConfirmedDefinitions();
   // A day after a switch of half-years two are in use.
@@ -110,15 +115,19 @@ export function ledgerSink(
     const layouts = proof === undefined ? undefined : chosenBy(log, earlier);
     // A new stub each time: a stub whose object was reset stays broken. A repeated (id, step) is recorded only
     // once.
-    const send = () =>
-      inTime("ledger", () =>
-        logOf(log).appendText(text, proof, toSend.length === 0 ? undefined : toSend, earlier, layouts),
+    const send = (more?: Traffic) => {
+      const sent = toSend.length === 0 ? undefined : toSend;
+      return inTime("ledger", () =>
+        logOf(log).appendText(text, proof, sent, earlier, layouts, more && isolateText(more)),
       );
+    };
     const contents = () => Array.from(definitions.values(), ({ content }) => content);
     let timeouts = 0;
     for (let attempt = 1; ; attempt++) {
+      const more = attempt === 1 ? numbers?.take(clock()) : undefined;
       try {
-        let answer = readAnswerText(await send());
+        let answer = readAnswerText(await send(more));
+        if (more !== undefined && typeof answer === "string") numbers?.putBack(more);
         if (answer === "definition missing" && toSend.length < definitions.size) {
           toSend = contents(); // the object lost its memory since it confirmed them
           answer = readAnswerText(await send());
@@ -145,6 +154,18 @@ export function ledgerSink(
     if (answer === "refused") throw new Error("ledger: the log refuses");
     return answer;
   };
+  /** The time of an append with all its tries. */
+  const timed = async <T>(append: () => Promise<T>): Promise<T> => {
+    const since = clock();
+    let milliseconds: number | undefined;
+    try {
+      const answer = await append();
+      milliseconds = clock() - since;
+      return answer;
+    } finally {
+      numbers?.appended(milliseconds);
+    }
+  };
   const appendFor = async (events: readonly AuditEvent[], sender: Sender): Promise<Answer> => {
     const now = clock();
     const first = await appendTo(chooseLog(sender, layout, now), events);
@@ -157,12 +178,11 @@ export function ledgerSink(
   };
   return {
     async record(events, sender) {
-      const answer =
+      const answer = await timed(() =>
         sender.kind === "worker"
-          ? await inFirst(configurationLogs(layout, clock()), async (log) =>
-              taken(await appendTo(log, events)),
-            )
-          : await appendFor(events, sender);
+          ? inFirst(configurationLogs(layout, clock()), async (log) => taken(await appendTo(log, events)))
+          : appendFor(events, sender),
+      );
       if (answer === "replayed") throw new Error("ledger: replayed without a proof");
       return answer;
     },
@@ -171,7 +191,8 @@ export function ledgerSink(
       const sender = { kind: "key", jkt: proof.jkt, home: proof.home?.region } as const;
       const now = clock();
       const log = chooseLog(sender, layout, now);
-      const answer = taken(await appendTo(log, events, hashOf(proof), earlierLog(sender, layout, now)));
+      const earlier = earlierLog(sender, layout, now);
+      const answer = await timed(async () => taken(await appendTo(log, events, hashOf(proof), earlier)));
       if (answer === "counted") throw new Error(`ledger: ${answer} with a proof`);
       return answer;
     },

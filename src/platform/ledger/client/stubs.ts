@@ -16,7 +16,7 @@ export const logStubs =
   (log) =>
     stubIn(logs, log, jurisdiction, regionOfLog(log, layout));
 
-/** Objects in the ledger's jurisdiction and of no region: shelves and intakes of accounting lines, element counts. */
+/** Objects in the ledger's jurisdiction and of no region: shelves and intakes of accounting lines, element counts, traffic. */
 export const regionlessStubs =
   <T extends Branded>(
     objects: DurableObjectNamespace<T>,

@@ -112,13 +112,15 @@ export class AccountingDesk implements Disclosures {
   }
 
   /**
-   * The clients that got information about a patient since the beginning of the accounting. It reads each line, and answers
-   * none.
+   * The clients that got information about an individual since the beginning of the accounting. It reads each line, and
+   * answers none.
    */
-  async holdersOf({ patient, to, types, caller }: HoldersRequest): Promise<readonly Holder[]> {
+  async holdersOf({ patient, united = [], to, types, caller }: HoldersRequest): Promise<readonly Holder[]> {
     const parameters = types.map((type) => ["type", type] as const);
-    await this.#record([patient], caller, { interaction: "holdersOf", parameters });
-    const subjects = this.#subjectsOf([patient]);
+    const patients = [...new Set([patient, ...united])];
+    if (patients.length > PATIENTS_MAX) throw new RangeError("accounting: 1 to 32 patients");
+    await this.#record(patients, caller, { interaction: "holdersOf", parameters });
+    const subjects = this.#subjectsOf(patients);
     await this.#shelveLines(subjects);
     const holders = new HoldersInLines(types);
     const filter = { from: instant(0), to };

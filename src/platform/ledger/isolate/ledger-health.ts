@@ -34,11 +34,14 @@ export async function ledgerHealth(env: LedgerHealthEnv, at: Instant): Promise<L
   const healthOf = async (log: string): Promise<Asked> => {
     const status = await answered(logOf(log).status());
     if (status === undefined) return { standIn: null, health: silent(log) };
-    const { size, copied, seconds, standIn } = status;
+    const { size, copied, behindSeconds, seconds, standIn } = status;
     // A log with leaves was opened in the root log: this call answers its last checkpoint and opens nothing.
     const note = size === 0 && !status.isRebuilt ? undefined : await answered(root.open(log));
     const rooted = sizeIn(note === undefined ? undefined : utf8(note));
-    return { standIn, health: { log, size, copied, rooted, seconds, ...stateOf(status, rooted) } };
+    return {
+      standIn,
+      health: { log, size, copied, behindSeconds, rooted, seconds, ...stateOf(status, rooted) },
+    };
   };
   const logs = openLogs(placement.layout.shards, at).map((log) => askWithStandIns(log, healthOf));
   const [all, status, checkpoint] = await Promise.all([
@@ -54,6 +57,7 @@ export async function ledgerHealth(env: LedgerHealthEnv, at: Instant): Promise<L
           state: status.health,
           size: status.size,
           copied: status.copied,
+          behindSeconds: status.behindSeconds,
           rooted: status.size,
           seconds: 0,
           why: status.why,
@@ -104,6 +108,7 @@ const silent = (log: string): LogHealth => ({
   state: "silent",
   size: 0,
   copied: 0,
+  behindSeconds: 0,
   rooted: 0,
   seconds: 0,
   why: null,

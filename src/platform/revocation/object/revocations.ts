@@ -1,4 +1,5 @@
 import { DurableObject } from "cloudflare:workers";
+import { authorityMillisecondsMax } from "#identity/authority/authority";
 import { denialName } from "#identity/denial";
 import { denialScope, readDenial, type Denial } from "#identity/denial-document";
 import type { MergeMode } from "#registry/merge";
@@ -156,12 +157,7 @@ export class Revocations extends DurableObject<RevocationsEnv> {
 
   /** The denial is in force when this returns: within seven seconds every lease knows it. */
   deny(denial: Denial): void {
-    this.#store.deny(
-      denialName(denial),
-      denialScope(denial),
-      denial.kind === "token" ? denial.until : null,
-      now(),
-    );
+    this.#store.deny(denialName(denial), denialScope(denial), endOfDenial(denial, now()), now());
   }
 
   /**
@@ -395,6 +391,12 @@ export class Revocations extends DurableObject<RevocationsEnv> {
     if (id !== undefined) this.#store.finish(id, bookmark);
     return applied.ok ? ok({ counts: applied.value, changes }) : applied;
   }
+}
+
+/** Null: it lasts until it is lifted. No authority lives longer than its denial. */
+function endOfDenial(denial: Denial, at: Instant): Instant | null {
+  if (denial.kind === "token") return denial.until;
+  return denial.kind === "authority" ? instant(at + authorityMillisecondsMax) : null;
 }
 
 const withKey = (row: ConsentRow, keyId: string | null): NewRow => ({

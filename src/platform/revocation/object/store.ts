@@ -49,6 +49,10 @@ const deltasMax = 7_200;
 const sweepDeltas = 256; // a search for the oldest counts all rows
 // 10 MB at 100 bytes each. More live denials than that are a misuse, and no denial may be forgotten.
 const denialsMax = 100_000;
+// A denial of a person lasts until it is lifted: half the room is left for the others.
+const deniedPersonsMax = 50_000;
+// All names of persons, and no other name, lie between these two (identity/denial).
+const personsBetween = ['["person",', '["person"-'] as const;
 /** A token of the patient alone, a consent registrar, or each other client: the first has its turn first. */
 export const consentAuthorities = ["patient", "registrar", "none"] as const;
 export type ConsentAuthority = (typeof consentAuthorities)[number];
@@ -135,6 +139,8 @@ export class RevocationStore {
       this.#ask`DELETE FROM denials WHERE until < ${ended}`;
       const { live } = this.#sql.exec<{ live: number }>("SELECT count(*) AS live FROM denials").one();
       if (live >= denialsMax) throw new Error("too many live denials");
+      if (name.startsWith(personsBetween[0]) && this.#deniedPersons() >= deniedPersonsMax)
+        throw new Error("too many denied persons");
       const [known] = this.#ask<{ until: number | null }>`SELECT until FROM denials WHERE name = ${name}`;
       // The later of two ends counts: only lifting a denial shortens it.
       if (known !== undefined && (known.until === null || (until !== null && known.until >= until))) return;
@@ -144,6 +150,11 @@ export class RevocationStore {
       this.#addDelta("denied", name, receivers, until);
       this.#ask`INSERT OR REPLACE INTO denial_epochs (name, epoch) SELECT ${name}, max(epoch) FROM deltas`;
     });
+  }
+
+  #deniedPersons(): number {
+    const sql = "SELECT count(*) AS live FROM denials WHERE name BETWEEN ? AND ?";
+    return this.#sql.exec<{ live: number }>(sql, ...personsBetween).one().live;
   }
 
   /** How many of a client's denials will end by themselves: the tokens that the client revoked. */

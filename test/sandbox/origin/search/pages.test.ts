@@ -1,9 +1,10 @@
 import type { Bundle, OperationOutcome, Resource } from "@medplum/fhirtypes";
-import { afterAll, test } from "vitest";
+import { afterAll, afterEach, test, vi } from "vitest";
 import { startOrigin } from "../../../../sandbox/origin/server.ts";
 
 const origin = await startOrigin();
 afterAll(() => origin.close());
+afterEach(() => void vi.useRealTimers());
 
 const observations = (patient: string, ids: readonly string[]): Resource[] =>
   ids.map((id) => ({
@@ -121,13 +122,14 @@ test("a write after a search moves no entry between its pages; a deleted entry i
 });
 
 test("searches that are too old or too many are deleted, and their links answer 410", async ({ expect }) => {
+  vi.useFakeTimers({ toFake: ["Date"] });
   const small = await startOrigin({ pages: { searchesMax: 2, keptMilliseconds: 500 } });
   await small.load(observations("many", numbered(3, "o")));
   const search = async () =>
     (await page(`${small.url}/Observation?patient=many&_count=1`)).links.get("next") ?? "";
   const [a, b, c] = [await search(), await search(), await search()];
   expect([(await page(a)).status, (await page(b)).status, (await page(c)).status]).toEqual([410, 200, 200]);
-  await new Promise((later) => setTimeout(later, 600));
+  vi.setSystemTime(Date.now() + 501);
   const gone = await fetch(c);
   const outcome: OperationOutcome = await gone.json();
   expect([gone.status, outcome.resourceType, outcome.issue[0]?.code]).toEqual([

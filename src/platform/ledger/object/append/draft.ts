@@ -4,6 +4,8 @@ import { writeLineConsents } from "#audit/accounting/line-consents";
 import { readEvent } from "#audit/check";
 import { digestsNamed } from "#audit/definition";
 import type { AuditEvent } from "#audit/event";
+import { trafficOf } from "#audit/traffic/count";
+import type { Traffic } from "#audit/traffic/instruments";
 import { APPEND_LEAF_BYTES_MAX, bytesOfLines, LINE_BYTES_MAX, RECORDS_MAX } from "#audit/append-size";
 import { type EventRecord, recordsOf } from "#audit/split";
 import { sha256Of } from "#ledger/bytes/hash";
@@ -22,6 +24,8 @@ export interface Draft {
   readonly records: readonly DraftRecord[];
   readonly leafBytes: number;
   readonly lineBytes: number;
+  /** The numbers that its records add (audit/traffic). */
+  readonly traffic: Traffic;
 }
 
 export interface DraftRecord {
@@ -60,7 +64,8 @@ export function draftAppend(input: unknown, subjectKey: Secret<Uint8Array>): Dra
   const [first] = events;
   if (first === undefined) throw new TypeError("ledger: an append is 1 to 254 events");
   const definitions = [...new Set(events.flatMap(digestsNamed))];
-  return { id: first.id, step: first.step ?? 0, digest, definitions, records, leafBytes, lineBytes };
+  const traffic = trafficOf(events);
+  return { id: first.id, step: first.step ?? 0, digest, definitions, records, leafBytes, lineBytes, traffic };
 }
 
 function readWritable(input: unknown): AuditEvent {

@@ -34,6 +34,8 @@ import {
 } from "#platform/ledger/append-text";
 import { CheckpointSigner } from "#platform/ledger/object/log/signer";
 import { LedgerStore } from "#platform/ledger/object/log/store";
+import { TRAFFIC_BOOK, type TrafficBook } from "#platform/ledger/object/traffic/traffic-book";
+import { TrafficRows } from "#platform/ledger/object/traffic/traffic-rows";
 import { restore } from "#platform/ledger/object/log/stored-log";
 import type { UsedProof } from "./used-proofs.ts";
 import { LedgerWriter } from "./writer.ts";
@@ -47,6 +49,7 @@ export interface ShardStatus {
   readonly frames: number;
   readonly seconds: number; // of the last frame; 0 when there is none
   readonly copied: number; // leaves that the checkpoint in R2 covers
+  readonly behindSeconds: number; // the age of the oldest frame without a copy
   readonly health: CopyHealth;
   readonly why: string | null; // the reason why a log is stopped
   /** Its storage is empty, and the copy in R2 or the root log knows records of it. */
@@ -63,6 +66,7 @@ type ShardEnv = LedgerEnv & {
   readonly LEDGER_ROOT: DurableObjectNamespace<LedgerRoot>;
   readonly ACCOUNTING_SHELF: DurableObjectNamespace<AccountingShelf>;
   readonly ACCOUNTING_INTAKE: DurableObjectNamespace<AccountingIntake>;
+  readonly TRAFFIC_BOOK: DurableObjectNamespace<TrafficBook>;
 };
 
 const LEAVES_A_CALL = 64; // of up to 64 KiB each
@@ -84,6 +88,7 @@ export class LedgerShard extends DurableObject<ShardEnv> {
   readonly #flush: LedgerFlush;
   readonly #root: LedgerRootLink;
   readonly #drain: LedgerDrain;
+  readonly #traffic: TrafficRows;
   readonly #closing: LedgerClosing;
   readonly #store: LedgerStore;
   readonly #configured: () => Promise<void> | undefined;
@@ -107,7 +112,9 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     const store = new LedgerStore(ctx.storage.sql);
     const restored = restoredOrRefused(store, `${config.name}/${this.#log}`);
     const head = () => this.#writer.head;
-    this.#writer = new LedgerWriter(ctx, config, store, this.#log, restored, {
+    const book = regionlessStubs(env.TRAFFIC_BOOK, config);
+    this.#traffic = new TrafficRows(ctx.storage.sql, this.#log, () => book(TRAFFIC_BOOK));
+    this.#writer = new LedgerWriter(ctx, config, store, this.#log, restored, this.#traffic, {
       committed: (now, lineBytes) => {
         this.#flush.committed(now);
         if (this.#drain.committed(lineBytes)) this.#flush.hurry();
@@ -162,7 +169,8 @@ export class LedgerShard extends DurableObject<ShardEnv> {
    * log's it returns "layout differs" and records nothing. A worker's configuration that was recorded
    * lately returns the position of its record. `contents`: of definitions that the events name by digest.
    * Without the content of a definition that this log lacks, it returns "definition missing" and records
-   * nothing. Throws "overloaded" at once while 4,096 appends wait, here or for the start of the log.
+   * nothing. `numbers`: of the caller's isolate, which count in the same commit if the append returns a new place.
+   * Throws "overloaded" at once while 4,096 appends wait, here or for the start of the log.
    */
   async append(
     events: readonly AuditEvent[],
@@ -170,11 +178,12 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     contents?: readonly Uint8Array[],
     earlierLog?: string,
     chosenBy?: string,
+    numbers?: string,
   ): Promise<AppendAnswer> {
     if (this.#appends >= APPENDS_MAX) throw new Error("ledger: overloaded");
     this.#appends++;
     try {
-      return await this.#append(events, proofHash, contents, earlierLog, chosenBy);
+      return await this.#append(events, proofHash, contents, earlierLog, chosenBy, numbers);
     } finally {
       this.#appends--;
     }
@@ -190,9 +199,11 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     contents?: readonly Uint8Array[],
     earlierLog?: string,
     chosenBy?: string,
+    numbers?: string,
   ): Promise<string> {
     try {
-      return answerText(await this.append(readEventsText(events), proofHash, contents, earlierLog, chosenBy));
+      const read = readEventsText(events);
+      return answerText(await this.append(read, proofHash, contents, earlierLog, chosenBy, numbers));
     } catch (fault) {
       if (fault instanceof RefusedAppend) return answerText("refused");
       throw fault;
@@ -205,13 +216,14 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     contents: readonly Uint8Array[] | undefined,
     earlierLog: string | undefined,
     chosenBy: string | undefined,
+    numbers: string | undefined,
   ): Promise<AppendAnswer> {
     const { standIn } = this.#rebuild;
     if (standIn !== undefined) {
       if (proofHash !== undefined) this.#rebuild.checkLostProofs();
       const text = eventsText(events);
       const answer = readAnswerText(
-        await this.#logOf(standIn).appendText(text, proofHash, contents, earlierLog, chosenBy),
+        await this.#logOf(standIn).appendText(text, proofHash, contents, earlierLog, chosenBy, numbers),
       );
       if (answer === "refused") throw new RefusedAppend(`ledger: ${standIn} takes no records`);
       return answer;
@@ -232,7 +244,7 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     // A configuration does not wait for this log's own configuration: two logs that stand in for each other
     // would wait for each other.
     const configured = hasConfiguration(events) ? undefined : this.#configured();
-    const appended = this.#writer.append(events, proofHash, contents);
+    const appended = this.#writer.append(events, proofHash, contents, numbers);
     const known = this.#root.hasRecord ? appended : this.#knownToRoot(appended);
     return configured === undefined ? known : (await Promise.all([known, configured]))[0];
   }
@@ -305,6 +317,7 @@ export class LedgerShard extends DurableObject<ShardEnv> {
       frames: frame === undefined ? 0 : frame.number + 1,
       seconds: frame?.seconds ?? 0,
       copied: this.#flush.copied,
+      behindSeconds: this.#flush.behind(instant(Date.now())) / 1000,
       health: this.#health(),
       why: this.#stopped ?? null,
       isLost: this.#isLost && !this.#rebuild.isRebuilt,
@@ -389,7 +402,8 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     await this.#flush.run();
     // Also before the root log was asked: settling asks it.
     const rooted = this.#flush.stopped !== undefined || (await this.#root.settle(instant(Date.now())));
-    if (!closed || !rooted) this.#flush.wake(); // the next alarm tries again
+    const counted = await this.#traffic.handOver();
+    if (!closed || !rooted || !counted) this.#flush.wake(); // the next alarm tries again
   }
 
   get #stopped(): string | undefined {

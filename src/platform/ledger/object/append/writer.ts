@@ -1,6 +1,7 @@
 import type { AuditEvent, Configuration } from "#audit/event";
 import type { Counted, DefinitionMissing, Recorded, Replayed } from "#audit/ports";
 import { instant, type Instant } from "#kernel/clock";
+import { readIsolateText } from "#audit/traffic/isolate-text";
 import { commit, type Head } from "#ledger/commit";
 import { CommitPatience } from "#ledger/commit-patience";
 import { isWithin, openTimes, type Span, SWITCH_SLACK_MS } from "#ledger/log-name";
@@ -16,11 +17,13 @@ import type { LedgerStore } from "#platform/ledger/object/log/store";
 import { LedgerTally } from "./tally.ts";
 import type { Restored } from "#platform/ledger/object/log/stored-log";
 import { RecordedConfigurations } from "./recorded-configurations.ts";
+import type { TrafficRows } from "#platform/ledger/object/traffic/traffic-rows";
 
 interface Waiting extends Sealable {
   readonly leafBytes: number;
   readonly proof: UsedProof | undefined;
   readonly configuration: Configuration | undefined;
+  readonly numbers: string | undefined;
   readonly resolve: (recorded: Recorded) => void;
   readonly reject: (fault: Error) => void;
 }
@@ -50,6 +53,7 @@ export class LedgerWriter {
   readonly #store: LedgerStore;
   readonly #log: string;
   readonly #listener: WriterListener;
+  readonly #traffic: TrafficRows;
   readonly #recent = new RecentAppends();
   #proofs: UsedProofs;
   readonly #configurations: RecordedConfigurations;
@@ -74,6 +78,7 @@ export class LedgerWriter {
     store: LedgerStore,
     log: string,
     restored: Restored,
+    traffic: TrafficRows,
     listener: WriterListener,
   ) {
     this.#ctx = ctx;
@@ -82,6 +87,7 @@ export class LedgerWriter {
     this.#log = log;
     this.#openTimes = openTimes(log, config.shards);
     this.#listener = listener;
+    this.#traffic = traffic;
     this.#tally = new LedgerTally(ctx.storage, store, config.subjectKeys[0]);
     this.#proofs = new UsedProofs(ctx.storage.sql, instant(Date.now()));
     this.#configurations = new RecordedConfigurations(ctx.storage.sql, log);
@@ -109,12 +115,13 @@ export class LedgerWriter {
 
   /**
    * `proofHash`: the hash of the proof that a request's first append uses up. `contents`: of definitions that
-   * the events name.
+   * the events name. `numbers`: of the caller's isolate, for the same commit.
    */
   async append(
     events: readonly AuditEvent[],
     proofHash?: string,
     contents?: readonly Uint8Array[],
+    numbers?: string,
   ): Promise<Recorded | Counted | Replayed | DefinitionMissing> {
     const now = instant(Date.now());
     if (!this.isOpen) throw notOpen();
@@ -134,7 +141,7 @@ export class LedgerWriter {
     // append's commit then fails.
     if (proof !== undefined && !this.#proofs.take(proof, now)) return "replayed";
     const recorded = new Promise<Recorded>((resolve, reject) => {
-      this.#queue.push({ draft, definitions, leafBytes, proof, configuration, resolve, reject });
+      this.#queue.push({ draft, definitions, leafBytes, proof, configuration, numbers, resolve, reject });
     });
     this.#waitingBytes += leafBytes;
     this.#recent.expect(draft, recorded);
@@ -357,11 +364,19 @@ export class LedgerWriter {
         }),
         now,
       );
+      this.#traffic.insert(
+        done.number,
+        done.seconds,
+        [...drafts, ...(tally === undefined ? [] : [tally])]
+          .map((draft) => draft.traffic)
+          .concat(batch.flatMap(({ numbers }) => (numbers === undefined ? [] : readIsolateText(numbers)))),
+      );
       if (tally !== undefined) this.#store.clearTally();
     });
     // No wait for the disk here: it would cost a turn of the event loop. The output gate waits.
     this.#isUnconfirmed = true;
     this.#store.created();
+    this.#traffic.created();
     this.#head = done.head;
     this.#keyEpoch = epoch.number;
     this.#definitions.wrote(defined.flat(), epoch.number);

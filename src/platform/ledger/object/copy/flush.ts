@@ -85,9 +85,14 @@ export class LedgerFlush {
     return this.#copy.done.size;
   }
 
+  /** The age of the oldest frame without a copy, in milliseconds. */
+  behind(now: Instant): number {
+    return this.#oldest === undefined ? 0 : Math.max(0, now - this.#oldest);
+  }
+
   health(now: Instant): CopyHealth {
     if (this.#stop !== undefined) return "refusing";
-    return copyHealth(this.#oldest === undefined ? 0 : now - this.#oldest, this.#storedBytes);
+    return copyHealth(this.behind(now), this.#storedBytes);
   }
 
   /**

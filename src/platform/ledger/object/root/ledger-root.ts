@@ -48,6 +48,7 @@ const GATHER_MS = 10_000;
 export interface RootStatus {
   readonly size: number;
   readonly copied: number;
+  readonly behindSeconds: number; // the age of the oldest checkpoint without a copy
   readonly health: CopyHealth;
   readonly why: string | null;
   readonly cosigned: boolean; // every witness cosigned the published checkpoint
@@ -203,6 +204,7 @@ export class LedgerRoot extends DurableObject<RootEnv> {
     return {
       size: this.#head.size,
       copied: this.#flush.copied,
+      behindSeconds: this.#flush.behind(instant(Date.now())) / 1000,
       health: this.#stopped === undefined ? this.#flush.health(instant(Date.now())) : "refusing",
       why: this.#stopped ?? null,
       cosigned: this.#rows.published()?.whole ?? false,

@@ -1,0 +1,177 @@
+import type { Caller } from "#gateway/admission/caller";
+import { proveStored } from "#gateway/admission/caller";
+import type { Interaction } from "#fhir/interaction";
+import type { Call } from "#gateway/http/admit";
+import type { GatewayRefusal } from "#gateway/outcome";
+import { passFurther, refuseFurther } from "#gateway/pipeline";
+import type { GatewayPorts } from "#gateway/ports";
+import type { ArrivedRequest, Question } from "#gateway/question";
+import {
+  endOfAuthority,
+  storableEvidence,
+  type StoredAuthority,
+  type StoredEvidence,
+} from "#identity/authority/authority";
+import type { IssuerStandings } from "#identity/authority/issuer-standing";
+import { certificateEnd } from "#identity/certificate/certificate";
+import type { Principal } from "#identity/principal";
+import { instant, type Instant } from "#kernel/clock";
+import { err, ok, type Result } from "#kernel/result";
+
+/** Keeps the authorities of exports (`control`). */
+export interface Authorities {
+  make(
+    authority: StoredAuthority,
+    caller: Caller,
+  ): Promise<Result<void, { readonly reason: "too_many_authorities" | "token_denied" | "token_expired" }>>;
+  /** The evidence as it was stored. Undefined: the authority has ended. */
+  use(id: string): Promise<{ readonly ends: Instant; readonly evidence: StoredEvidence } | undefined>;
+  end(client: string, id: string): Promise<void>;
+}
+
+export interface AskingPorts extends GatewayPorts {
+  readonly authorities: Authorities;
+  readonly issuers: IssuerStandings;
+  readonly newId: () => string;
+  readonly wait: (milliseconds: number) => Promise<void>;
+}
+
+/** A request of a caller who was proven. */
+export interface ProvenRequest {
+  readonly caller: Caller;
+  readonly call: Call;
+  readonly request: ArrivedRequest;
+}
+
+/** An answer of the core that is on record, and its asker at that moment. */
+export interface AskedAnswer {
+  /** Each is on record when it comes. Throws if a denial ends the answer. */
+  readonly parts: AsyncIterable<Uint8Array> | readonly Uint8Array[];
+  readonly who: Principal;
+}
+
+// A file of 200,000 rows takes minutes at a quick server. A client that reads for longer asks again.
+const longestMilliseconds = 2 * 3_600_000;
+// The client waits as long for its next line. A quota counts minutes, and the circuit of a dead origin seconds.
+const patience = { tries: 5, secondsMax: 60 };
+
+/**
+ * Asks the core questions for a caller, under a stored authority that lives as long as the asking: a token lives
+ * shorter than a file. The core judges and records each question as it does the client's own.
+ */
+export class ExportAsking {
+  readonly #authority: string;
+  readonly #asked: ProvenRequest;
+  readonly #isWanted: () => Promise<boolean>;
+  readonly #ports: AskingPorts;
+
+  private constructor(
+    authority: string,
+    asked: ProvenRequest,
+    isWanted: () => Promise<boolean>,
+    ports: AskingPorts,
+  ) {
+    this.#authority = authority;
+    this.#asked = asked;
+    this.#isWanted = isWanted;
+    this.#ports = ports;
+  }
+
+  /**
+   * Makes the authority. Call {@link end} when nothing more is asked. A refusal is on record.
+   *
+   * @param until nothing is asked after this time.
+   * @param isWanted false: nothing more is asked.
+   */
+  static async begin(
+    asked: ProvenRequest,
+    until: Instant,
+    ports: AskingPorts,
+    isWanted: () => Promise<boolean> = async () => true,
+  ): Promise<Result<ExportAsking, GatewayRefusal>> {
+    const made = await makeAuthority(asked, until, ports);
+    if (made.ok) return ok(new ExportAsking(made.value, asked, isWanted, ports));
+    const { call, caller, request } = asked;
+    await refuseFurther({ ...request, id: ports.newId() }, call, caller, made.error, ports);
+    return made;
+  }
+
+  /** An answer with resources. */
+  ask(interaction: Interaction): Promise<Result<AskedAnswer, GatewayRefusal>> {
+    return this.#once(interaction, undefined);
+  }
+
+  /** As {@link ask}, at a place. A question that is refused for a while is asked again. */
+  async askPatiently(
+    interaction: Interaction,
+    place: Question["place"],
+  ): Promise<Result<AskedAnswer, GatewayRefusal>> {
+    for (let tries = 1; ; tries += 1) {
+      const answer = await this.#once(interaction, place);
+      if (answer.ok || tries === patience.tries || !("retryAfterSeconds" in answer.error)) return answer;
+      if (answer.error.retryAfterSeconds > patience.secondsMax) return answer;
+      await this.#ports.wait(answer.error.retryAfterSeconds * 1000);
+    }
+  }
+
+  end(): Promise<void> {
+    return this.#ports.authorities.end(this.#asked.caller.who.client.id, this.#authority);
+  }
+
+  async #once(
+    interaction: Interaction,
+    place: Question["place"],
+  ): Promise<Result<AskedAnswer, GatewayRefusal>> {
+    const { call, request } = this.#asked;
+    const caller = await this.#callerNow();
+    const own = { ...request, id: this.#ports.newId(), at: this.#ports.clock() };
+    if (!caller.ok) {
+      await refuseFurther(own, call, this.#asked.caller, caller.error, this.#ports);
+      return caller;
+    }
+    const question = { interaction, place, content: noContent, isBodiless: false, isKnown: () => false };
+    const { outcome } = await passFurther(own, call, caller.value, question, this.#ports);
+    if (outcome.kind === "refused") return err(outcome.refusal);
+    if (outcome.kind !== "shown" || outcome.body === undefined) throw new Error("an answer without a body");
+    const { body } = outcome;
+    return ok({ parts: body instanceof Uint8Array ? [body] : body, who: caller.value.who });
+  }
+
+  async #callerNow(): ReturnType<typeof proveStored> {
+    const { authorities, clients, issuers, clock, newId } = this.#ports;
+    const [used, isWanted] = await Promise.all([authorities.use(this.#authority), this.#isWanted()]);
+    if (used === undefined || !isWanted) return err({ reason: "authority_ended" });
+    const { tlsClientAuth } = this.#asked.call;
+    return proveStored(
+      { id: this.#authority, ...used },
+      newId(),
+      { clients, issuers },
+      clock(),
+      tlsClientAuth,
+    );
+  }
+}
+
+async function makeAuthority(
+  { caller, call }: ProvenRequest,
+  until: Instant,
+  ports: AskingPorts,
+): Promise<Result<string, GatewayRefusal>> {
+  const { token, certificate, who } = caller;
+  const certificateEnds = certificate && certificateEnd(call.tlsClientAuth);
+  const shown = { who, token, certificate, certificateEnds };
+  const evidence = storableEvidence(shown, await ports.issuers.of(token.issuer));
+  if (!evidence.ok) return evidence;
+  const at = ports.clock();
+  const longest = instant(Math.min(until, at + longestMilliseconds));
+  const id = ports.newId();
+  const ends = endOfAuthority(at, longest, certificateEnds);
+  const made = await ports.authorities.make({ id, ends, evidence: evidence.value }, caller);
+  return made.ok ? ok(id) : made;
+}
+
+const noContent: Question["content"] = {
+  stated: () => null,
+  sameRequest: [],
+  read: async () => err({ reason: "body_missing" }),
+};

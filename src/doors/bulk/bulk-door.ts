@@ -1,0 +1,423 @@
+import { addressOf } from "#entrypoint/edge";
+import { readAtMost } from "#entrypoint/bounded-body";
+import { faceOf } from "#entrypoint/gateway-face";
+import { isArray, isObject, property, readObject, textAt, type JsonObject } from "#fhir/json/json";
+import { isLenient } from "#fhir/preconditions";
+import { readInteraction, type ExportStep } from "#fhir/interaction";
+import { hasPatients } from "#fhir/r4/compartment-tables";
+import { isResourceType, type ResourceType } from "#fhir/r4/elements";
+import { readElementList } from "#fhir/search/element-list";
+import { isTextTooLong, type QueryPair } from "#fhir/search/query";
+import type { Caller } from "#gateway/admission/caller";
+import { admit, type Arrival, type Call } from "#gateway/http/admit";
+import { outcomeAnswer } from "#gateway/http/answer";
+import { addRefusalHeaders, recordedFields, type AnswerHeadersPorts } from "#gateway/http/answer-headers";
+import { httpContent } from "#gateway/http/http-content";
+import { proveSigned, type ProveSignedPorts } from "#gateway/http/prove-signed";
+import { sendWindows } from "#gateway/http/send-windows";
+import type { GatewayRefusal } from "#gateway/outcome";
+import { pass, refuseFurther, type Door } from "#gateway/pipeline";
+import type { ReleasedAnswer } from "#gateway/release";
+import { storableEvidence } from "#identity/authority/authority";
+import { certificateEnd } from "#identity/certificate/certificate";
+import { instant } from "#kernel/clock";
+import { utf8 } from "#kernel/encoded";
+import { err, ok, type Result } from "#kernel/result";
+import { ExportAsking, type ProvenRequest } from "./asking.ts";
+import { download, type DownloadPorts } from "./download.ts";
+import type { StoredFile, ExportJobs, StoredExport, StoredPatients } from "./export-jobs.ts";
+import { exportStatusUrl, manifestOf, messagesOf } from "./manifest.ts";
+import { ownerParameter, patientsNow } from "./members.ts";
+import {
+  readExportParameters,
+  readExportQuery,
+  type ExportLevel,
+  type ExportRequest,
+} from "./read-export.ts";
+
+export interface BulkPorts extends DownloadPorts, ProveSignedPorts, AnswerHeadersPorts {
+  readonly exports: ExportJobs;
+  /** 16 random bytes in hex. */
+  readonly newId: () => string;
+}
+
+/** A request at an address of exports, as it was read for a proven caller. */
+type Asked =
+  | { readonly kind: "start"; readonly request: ExportRequest }
+  | { readonly kind: "status"; readonly stored: StoredExport }
+  | { readonly kind: "cancel"; readonly stored: StoredExport }
+  | { readonly kind: "file"; readonly stored: StoredExport; readonly file: StoredFile | "messages" };
+
+const dayMilliseconds = 86_400_000;
+const groupMilliseconds = 300_000;
+const parametersBytesMax = 1_048_576;
+
+/** Answers a request for an export, its status or a file (FHIR Bulk Data Access 3.0.0), on record. */
+export async function serveExport(arrival: Arrival, ports: BulkPorts): Promise<Response> {
+  const { id, turn, at, method, continent, headers } = arrival;
+  const request = { id, turn, at, method, continent, address: addressOf(headers) };
+  const call = admit(withoutAccept(arrival));
+  const door = call.ok ? ok(new BulkDoor(call.value, arrival, ports)) : call;
+  const answer = await pass(request, door, ports);
+  const { outcome } = answer;
+  if (outcome.kind === "refused") return refusedAnswer(outcome.refusal, answer);
+  if (!door.ok || door.value.asked === undefined || door.value.caller === undefined)
+    throw new Error("an answer without a question");
+  const { asked, caller } = door.value;
+  const proven: ProvenRequest = { caller, call: door.value.call, request };
+  const base = ports.fhirBase(proven.call.origin);
+  const fields = new Headers(recordedFields(arrival, answer, ports));
+  switch (asked.kind) {
+    case "start":
+      return startExport(asked.request, outcome.kind === "local" ? outcome.text : "{}");
+    case "cancel":
+      await ports.exports.end(caller.who.client.id, asked.stored.id);
+      return new Response(null, { status: 202, headers: fields });
+    case "status":
+      return sendManifest(manifestOf(asked.stored), asked.stored);
+    case "file":
+      return sendFile(asked.stored, asked.file);
+  }
+
+  async function startExport(wanted: ExportRequest, statement: string): Promise<Response> {
+    const patients = {
+      group: wanted.level.kind === "group" ? wanted.level.id : undefined,
+      named: wanted.patients,
+    };
+    const asked = await groupIsHere(patients);
+    if (!asked.ok) return refusedAnswer(asked.error, answer);
+    const searched = searchedTypes(statement);
+    const stored = storedExport(wanted, patients, searched);
+    const readable = readableSearches(stored, searched);
+    const begun = readable.ok ? await ports.exports.addExport(caller.who.client.id, stored) : readable;
+    if (!begun.ok) {
+      const own = { ...request, id: ports.newId() };
+      return refusedAnswer(begun.error, await refuseFurther(own, proven.call, caller, begun.error, ports));
+    }
+    fields.set("content-location", exportStatusUrl(stored));
+    return new Response(null, { status: 202, headers: fields });
+  }
+
+  /** Reads the Group of an export as a download will, so that the client learns at once that it may not. */
+  async function groupIsHere(patients: StoredPatients): Promise<Result<unknown, GatewayRefusal>> {
+    if (patients.group === undefined) return ok(undefined);
+    const until = instant(at + groupMilliseconds);
+    const begun = await ExportAsking.begin(proven, until, ports);
+    if (!begun.ok) return begun;
+    try {
+      return await patientsNow(patients, begun.value, base, at);
+    } finally {
+      await begun.value.end();
+    }
+  }
+
+  function storedExport(
+    wanted: ExportRequest,
+    patients: StoredPatients,
+    searched: ReturnType<typeof searchedTypes>,
+  ): StoredExport {
+    const types = wanted.types.length > 0 ? wanted.types : [...searched.keys()].filter(isResourceType);
+    const isLimited = patients.group !== undefined || patients.named !== undefined;
+    const isOfLevel = (type: string) =>
+      wanted.level.kind === "system" || (isLimited ? ownerParameter(type) !== undefined : hasPatients(type));
+    const ofLevel = types.filter(isOfLevel);
+    const byTime = (type: string) => searched.get(type)?.has("_lastUpdated") === true;
+    const isTimed = wanted.since !== undefined || wanted.until !== undefined;
+    const byOwner = (type: string) => searched.get(type)?.has(ownerParameter(type)) === true;
+    const mayLeave = (type: string) =>
+      searched.has(type) && (byTime(type) || !isTimed) && (byOwner(type) || !isLimited);
+    return {
+      id: ports.newId(),
+      owner: ownerOf(caller),
+      base,
+      request: arrival.url,
+      startedAt: at,
+      expires: instant(at + dayMilliseconds),
+      patients,
+      files: ofLevel.filter(mayLeave).map((type) => fileFor(type, wanted, byTime(type) ? at : undefined)),
+      ignored: wanted.ignored,
+      withheldTypes: ofLevel.filter((type) => !mayLeave(type)),
+    };
+  }
+
+  async function sendFile(stored: StoredExport, wanted: StoredFile | "messages"): Promise<Response> {
+    fields.set("content-type", "application/fhir+ndjson");
+    fields.set("expires", new Date(stored.expires).toUTCString());
+    const isZipped = /\bgzip\b(?!\s*;\s*q=0(?:\.0*)?(?:,|\s|$))/iu.test(headers.get("accept-encoding") ?? "");
+    if (isZipped) fields.set("content-encoding", "gzip");
+    fields.set("vary", "accept-encoding");
+    if (method === "HEAD") return new Response(null, { headers: fields });
+    const begun =
+      wanted === "messages" ? ok(messageLines(stored)) : await download(wanted, stored, proven, ports);
+    if (!begun.ok) return refusedAnswer(begun.error, answer);
+    const { readable, work } = sendWindows(begun.value);
+    ports.keepAlive(work);
+    if (!isZipped) return new Response(readable, { headers: fields });
+    // A break of the lines ends the compressed stream without its end, which no reader takes for a whole file.
+    const zipped = readable.pipeThrough(new CompressionStream("gzip"));
+    return new Response(zipped, { headers: fields, encodeBody: "manual" });
+  }
+
+  function sendManifest(body: JsonObject, stored: StoredExport): Response {
+    fields.set("content-type", "application/json");
+    fields.set("expires", new Date(stored.expires).toUTCString());
+    return new Response(JSON.stringify(body), { headers: fields });
+  }
+
+  function refusedAnswer(refusal: GatewayRefusal, released: ReleasedAnswer): Response {
+    const face = faceOf(refusal);
+    const extra = new Headers(recordedFields(arrival, released, ports));
+    addRefusalHeaders(
+      extra,
+      refusal,
+      face.status,
+      arrival,
+      call.ok ? call.value : undefined,
+      released,
+      ports,
+    );
+    return outcomeAnswer(id, face, "application/fhir+json", extra);
+  }
+}
+
+/** Reads the address and the parameters of an export. The core proves the caller, and records the answer. */
+class BulkDoor implements Door {
+  readonly call: Call;
+  asked: Asked | undefined;
+  caller: Caller | undefined;
+  readonly #arrival: Arrival;
+  readonly #ports: BulkPorts;
+
+  constructor(call: Call, arrival: Arrival, ports: BulkPorts) {
+    this.call = call;
+    this.#arrival = arrival;
+    this.#ports = ports;
+  }
+
+  readonly proveSigned: Door["proveSigned"] = async (who) => {
+    const proven = await proveSigned(this.call, this.#arrival, who, this.#ports);
+    return proven.ok ? ok(proven.value.signedBy) : proven;
+  };
+
+  trust(caller: Caller): void {
+    this.caller = caller;
+    this.#arrival.body?.trust?.();
+  }
+
+  /** The question to the core is the client's own permissions: they say which types a file may be made of. */
+  async interpret(): ReturnType<Door["interpret"]> {
+    const asked = await this.#read();
+    if (!asked.ok) return asked;
+    this.asked = asked.value;
+    return ok({
+      interaction: { kind: "capabilities", asExport: recordedAs(asked.value) },
+      place: undefined,
+      content: httpContent(this.call, { headers: this.#arrival.headers, body: undefined }),
+      isBodiless: false,
+      isKnown: () => false,
+    });
+  }
+
+  async #read(): Promise<Result<Asked, GatewayRefusal>> {
+    const { caller, call } = this;
+    if (caller === undefined) throw new Error("nobody is proven");
+    // A download goes on after its token has ended, so a caller whose proof cannot be stored gets no export.
+    const { token, certificate, who } = caller;
+    const shown = { who, token, certificate, certificateEnds: certificateEnd(call.tlsClientAuth) };
+    const storable = storableEvidence(shown, await this.#ports.issuers.of(token.issuer));
+    if (!storable.ok) return storable;
+    const [first = "", second = "", third = ""] = call.segments;
+    if (first === "$export-status")
+      return this.#found(second, ["GET", "DELETE"], (stored) => ({
+        kind: this.call.method === "DELETE" ? "cancel" : "status",
+        stored,
+      }));
+    if (first === "$export-file")
+      return this.#found(second, ["GET", "HEAD"], (stored) => fileOf(stored, third));
+    const level = levelOf(call.segments);
+    if (level === undefined)
+      return err({
+        reason: "interaction_not_supported",
+        interaction: "operation",
+        operation: "$export",
+      });
+    const request = await this.#request(level);
+    if (!request.ok) return request;
+    return isTextTooLong(statedIn(request.value))
+      ? err({ reason: "form_too_large" })
+      : ok({ kind: "start", request: request.value });
+  }
+
+  async #request(level: ExportLevel): Promise<Result<ExportRequest, GatewayRefusal>> {
+    const { method, query, origin } = this.call;
+    const { headers, body } = this.#arrival;
+    const handling = isLenient(headers.get("prefer")) ? "lenient" : "strict";
+    const read = async () => {
+      if (method === "GET") return readExportQuery(new URLSearchParams(query), level, handling);
+      const bytes = await readAtMost(body, parametersBytesMax);
+      if (bytes === undefined) return err({ reason: "body_too_large" } as const);
+      const parameters = bytes.length === 0 ? { resourceType: "Parameters" } : readObject(bytes);
+      if (parameters === undefined)
+        return err({ reason: "export_parameter_malformed", field: "Parameters" } as const);
+      return readExportParameters(parameters, level, handling, this.#ports.fhirBase(origin));
+    };
+    if (method !== "GET" && method !== "POST")
+      return err({ reason: "method_not_supported", allow: ["GET", "POST"] });
+    return read();
+  }
+
+  /** An export of this caller. An export of another caller is as unknown as no export. */
+  async #found(
+    job: string,
+    allow: readonly string[],
+    read: (stored: StoredExport) => Asked | undefined,
+  ): Promise<Result<Asked, GatewayRefusal>> {
+    if (!allow.includes(this.call.method)) return err({ reason: "method_not_supported", allow });
+    const { caller, call } = this;
+    const stored =
+      caller === undefined || !/^[0-9a-f]{32}$/u.test(job)
+        ? undefined
+        : await this.#ports.exports.find(caller.who.client.id, job);
+    const isOwn =
+      stored !== undefined &&
+      caller !== undefined &&
+      stored.owner === ownerOf(caller) &&
+      stored.base === this.#ports.fhirBase(call.origin);
+    const asked = isOwn ? read(stored) : undefined;
+    return asked === undefined ? err({ reason: "export_unknown" }) : ok(asked);
+  }
+}
+
+function fileOf(stored: StoredExport, number: string): Asked | undefined {
+  if (!/^[1-9]\d{0,5}$/u.test(number)) return undefined;
+  const at = Number(number);
+  const file = stored.files[at - 1];
+  if (file !== undefined) return { kind: "file", stored, file };
+  return at === stored.files.length + 1 && messagesOf(stored).length > 0
+    ? { kind: "file", stored, file: "messages" }
+    : undefined;
+}
+
+function levelOf([first = "", second, third]: readonly string[]): ExportLevel | undefined {
+  if (first === "$export") return { kind: "system" };
+  if (first === "Patient" && second === "$export") return { kind: "patient" };
+  return first === "Group" && third === "$export" ? { kind: "group", id: second ?? "" } : undefined;
+}
+
+/** Client, person, purpose and the key or certificate of the token, as text. */
+function ownerOf({ who, token }: Caller): string {
+  const { issuer, subject, purpose, patient } = who;
+  return JSON.stringify([who.client.id, issuer, subject, purpose, patient ?? null, token.binding]);
+}
+
+/** The types that the client may search, each with its parameters, by its own statement of capabilities. */
+function searchedTypes(statement: string): ReadonlyMap<string, ReadonlySet<string | undefined>> {
+  const read = readObject(utf8(statement));
+  const inside = (object: JsonObject | undefined, name: string): readonly JsonObject[] => {
+    const list = object && property(object, name);
+    return isArray(list) ? list.filter(isObject) : [];
+  };
+  const types = inside(read, "rest").flatMap((rest) => inside(rest, "resource"));
+  const mayBeSearched = (type: JsonObject) =>
+    inside(type, "interaction").some((each) => textAt(each, "code") === "search-type");
+  const parameters = (type: JsonObject) =>
+    new Set(inside(type, "searchParam").map((each) => textAt(each, "name")));
+  return new Map(
+    types.filter(mayBeSearched).map((type) => [textAt(type, "type") ?? "", parameters(type)] as const),
+  );
+}
+
+/**
+ * Refuses filters of which no search is possible, before a file breaks at them. A parameter that the client's own
+ * statement of capabilities lacks is hidden, or unknown.
+ */
+function readableSearches(
+  { files, base }: StoredExport,
+  searched: ReturnType<typeof searchedTypes>,
+): Result<unknown, GatewayRefusal> {
+  for (const { type, queries } of files)
+    for (const query of queries) {
+      const read = readInteraction("GET", [type], query, base);
+      if (!read.ok) return read;
+      const names = query.split("&").map((part) => /^[^=:.]*/u.exec(part)?.[0] ?? "");
+      const hidden = names.find((name) => !ofDoor.has(name) && searched.get(type)?.has(name) !== true);
+      if (hidden !== undefined) return err({ reason: "parameter_hidden", parameter: hidden });
+    }
+  return ok(undefined);
+}
+
+/**
+ * A file with a search for each filter of its type. Rows that changed at the start or later are left to the next
+ * export, whose `_since` is this start: no row is in both. A policy or a form may hide the times of rows: no search by
+ * time is possible then, and `startedAt` is undefined.
+ */
+function fileFor(
+  type: ResourceType,
+  { since, until, typeFilters, elements }: ExportRequest,
+  startedAt: number | undefined,
+): StoredFile {
+  const named = elements.flatMap(({ type: of, path }) =>
+    (of ?? type) === type && readElementList(type, path) !== undefined ? [path] : [],
+  );
+  // Never whole rows of a type that lacks each element.
+  const wanted = named.length === 0 && elements.some(({ type: of }) => of === undefined) ? ["id"] : named;
+  const limits = [
+    ...(since === undefined ? [] : [`_lastUpdated=ge${encodeURIComponent(since)}`]),
+    ...(until === undefined ? [] : [`_lastUpdated=lt${encodeURIComponent(until)}`]),
+    ...(startedAt === undefined
+      ? []
+      : [`_lastUpdated=lt${encodeURIComponent(new Date(startedAt).toISOString())}`]),
+    ...(wanted.length === 0 ? [] : [`_elements=${wanted.join(",")}`]),
+    `_count=${rowsOfPage}`,
+  ].join("&");
+  const filters = typeFilters.filter((filter) => filter.type === type);
+  return {
+    type,
+    queries: filters.length === 0 ? [limits] : filters.map(({ query }) => `${query}&${limits}`),
+  };
+}
+
+const rowsOfPage = 500;
+/** Parameters of a page, and of a search through other types: the core alone judges them. */
+const ofDoor: ReadonlySet<string> = new Set(["_count", "_elements", "_has"]);
+
+/** The sealed record has the parameters of the kick-off, the patients too. */
+const recordedAs = (asked: Asked): ExportStep =>
+  asked.kind === "start"
+    ? {
+        interaction: "$export",
+        parameters: statedIn(asked.request).map(({ name, value }) => [name, value] as const),
+      }
+    : { interaction: `$export-${asked.kind}` };
+
+function statedIn(request: ExportRequest): readonly QueryPair[] {
+  const { level, since, until, types, typeFilters, elements, patients } = request;
+  const stated = {
+    group: level.kind === "group" ? [level.id] : [],
+    _since: since === undefined ? [] : [since],
+    _until: until === undefined ? [] : [until],
+    _type: types,
+    _typeFilter: typeFilters.map(({ type, query }) => `${type}?${query}`),
+    _elements: elements.map(({ type, path }) => (type === undefined ? path : `${type}.${path}`)),
+    patient: patients ?? [],
+  };
+  return Object.entries(stated).flatMap(([name, texts]) => texts.map((value) => ({ name, value })));
+}
+
+async function* messageLines(stored: StoredExport): AsyncGenerator<Uint8Array> {
+  yield utf8(
+    messagesOf(stored)
+      .map((line) => `${JSON.stringify(line)}\n`)
+      .join(""),
+  );
+}
+
+/** The core writes no NDJSON, and each answer of this door has a fixed form. */
+const withoutAccept = (arrival: Arrival): Arrival => ({
+  ...arrival,
+  headers: {
+    get: (name) => (name === "accept" ? null : arrival.headers.get(name)),
+    has: (name) => name !== "accept" && arrival.headers.has(name),
+    [Symbol.iterator]: () => arrival.headers[Symbol.iterator](),
+  },
+});
