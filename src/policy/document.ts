@@ -31,10 +31,7 @@ export function readPublishedPolicy(body: unknown): Result<PolicyDocument, Polic
   return parsePolicyDocument({ ...published.data, rules });
 }
 
-/**
- * Like {@link parsePolicyDocument}, with every problem: the schema's problems, or else those of
- * `checkPolicy`.
- */
+/** Like {@link parsePolicyDocument}, with every problem that the schema or `checkPolicy` finds. */
 export function readPolicyDocument(
   body: unknown,
 ): Result<PolicyDocument, readonly [PolicyProblem, ...PolicyProblem[]]> {
@@ -44,11 +41,42 @@ export function readPolicyDocument(
       first = { pointer: "", problem: "is not a policy document: see docs/policy.schema.json" },
       ...more
     ] = parsed.error.issues.flatMap((issue) => problemsOf(issue, []));
-    return err([first, ...more]);
+    return err([first, ...more, ...problemsBeside(body, [first, ...more])]);
   }
   const [first, ...more] = checkPolicy(parsed.data);
   return first === undefined ? ok(parsed.data) : err([first, ...more]);
 }
+
+/**
+ * What `checkPolicy` says of the parts that the schema takes, so that an author mends all of them in one round.
+ * Without a rule, the rest has no further problem: each check compares a rule with itself or finds what two of
+ * them repeat or open.
+ */
+function problemsBeside(body: unknown, found: readonly PolicyProblem[]): readonly PolicyProblem[] {
+  if (typeof body !== "object" || body === null || !("rules" in body) || !Array.isArray(body.rules))
+    return [];
+  const broken = new Set(found.map(({ pointer: at }) => partOf(at)));
+  const rules = body.rules.flatMap((rule: unknown, index) =>
+    broken.has(`rules/${index}`) ? [] : [{ rule, index }],
+  );
+  const members = Object.entries(body).filter(([name]) => name in policySchema.shape && !broken.has(name));
+  const rest = policySchema.safeParse({
+    // which no check reads
+    format: "phylax.policy.v1",
+    name: "unnamed",
+    title: "unnamed",
+    ...Object.fromEntries(members),
+    rules: rules.map(({ rule }) => rule),
+  });
+  if (!rest.success) return [];
+  return checkPolicy(rest.data).map(({ pointer: at, problem }) => ({
+    pointer: at.replace(/^\/rules\/(\d+)/u, (_, index) => `/rules/${rules[Number(index)]?.index}`),
+    problem,
+  }));
+}
+
+/** The part of a document that is read without its siblings: a rule, or another member. */
+const partOf = (at: string): string => /^\/(rules\/\d+|[^/]*)/u.exec(at)?.[1] ?? "";
 
 /**
  * For a union the problems of the closest branch: an author who meant that branch learns nothing from the

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "vitest";
-import { parsePolicyDocument, policyDigest } from "#policy/document";
+import { parsePolicyDocument, policyDigest, readPolicyDocument } from "#policy/document";
 import { publishedPolicySchema } from "#policy/published-schema";
 import type { PolicyRule } from "#policy/schema";
 import { policy, rule } from "./granting.ts";
@@ -23,6 +23,45 @@ test("a field that this version does not know makes the whole document unloadabl
     pointer: "/format",
   });
   for (const body of [undefined, null, 1, "x", [], {}]) expect(problem(body)).toBeDefined();
+});
+
+test("what the schema refuses hides no problem of another part: an author mends all of them in one round", ({
+  expect,
+}) => {
+  const problems = (body: unknown) => {
+    const read = readPolicyDocument(body);
+    return read.ok ? [] : read.error;
+  };
+  const wrong = rule(["Patient"], ["gender", "nickname"], { search: ["nope"] });
+  const repeating = { operations: ["lastn", "lastn"] as const };
+  const alone = problems({ ...policy(wrong), ...repeating });
+  expect(alone.map(({ pointer }) => pointer)).toEqual(["/operations/1", "/rules/0/show/1"]);
+  const short = { ...rule(["Patient"], ["gender"]), why: "short" };
+  // beside a rule that the schema refuses, before it and behind it, and beside unknown and wrong members
+  const broken = {
+    ...policy(short, wrong, short),
+    ...repeating,
+    title: "",
+    labels: { leave: 1 },
+    surprise: 1,
+  };
+  const moved = alone.map(({ pointer, problem: text }) => ({
+    pointer: pointer.replace("/rules/0", "/rules/1"),
+    problem: text,
+  }));
+  const found = problems(broken);
+  expect(found).toEqual(expect.arrayContaining(moved));
+  expect(found.map(({ pointer }) => pointer).toSorted()).toEqual([
+    "",
+    "/labels/leave",
+    "/operations/1",
+    "/rules/0/why",
+    "/rules/1/show/1",
+    "/rules/2/why",
+    "/title",
+  ]);
+  // what needs a part that is absent is not guessed
+  expect(problems({ ...broken, purposes: [] }).map(({ pointer }) => pointer)).not.toContain("/operations/1");
 });
 
 test("an unknown or repeated operation is refused", ({ expect }) => {
