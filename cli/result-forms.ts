@@ -106,10 +106,11 @@ export const forms = {
   }),
   proposed: object({ proposal: "id of the proposal", opens: "what it opens, in words" }),
   alerts: object({
-    alerts: "each `alert` with its `state`, `since`, `severity`, `says`, `runbook`, `silenced`",
+    alerts:
+      "each `alert` with its `state`, `since`, `severity`, `says`, `runbook`, `value`, `threshold`, `unit`, `silenced`",
     silences: "each with `id`, `alerts`, `from`, `until`, `reason`, `operator`",
     waiting: "number of messages that wait for their receiver",
-    deadLetters: "messages that were given up",
+    deadLetters: "messages that were given up, each with how it `failed`",
     key: "the public JWK of the messages' signatures",
   }),
   silenced: object({ silence: "id of the silence" }),

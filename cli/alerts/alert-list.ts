@@ -13,6 +13,9 @@ const report = z.object({
       severity: z.string(),
       says: z.string(),
       runbook: z.string(),
+      value: z.number().nullable(),
+      threshold: z.number(),
+      unit: z.string(),
       silenced: z.boolean(),
     }),
   ),
@@ -27,7 +30,14 @@ const report = z.object({
     }),
   ),
   waiting: z.number(),
-  deadLetters: z.array(z.looseObject({ alert: z.string(), state: z.string(), at: z.string() })),
+  deadLetters: z.array(
+    z.looseObject({
+      alert: z.string(),
+      state: z.string(),
+      at: z.string(),
+      failed: z.union([z.string(), z.number()]).nullable(),
+    }),
+  ),
   key: z.looseObject({}),
 });
 
@@ -39,18 +49,21 @@ export async function alertList(args: readonly string[]): Promise<number> {
   if (reply.status !== 200) throw refusedBy(reply);
   const found = report.parse(reply.body);
   giveResult(found);
-  const rows = found.alerts.map(({ alert, state, since, severity, says, runbook, silenced }) => {
+  const rows = found.alerts.map((each) => {
+    const { alert, state, since, severity, says, runbook, value, threshold, unit, silenced } = each;
     const shown = silenced ? `${state}, silenced` : state;
+    const measured = `${value ?? "unknown"} of ${threshold} ${unit}`;
     const where = `docs/runbook.md#${runbook}`;
     return {
-      cells: [alert, shown, since ?? "", severity, says, where],
-      line: `${alert} ${shown} ${since ?? ""} ${severity}  ${says}  ${where}`,
+      cells: [alert, shown, since ?? "", measured, severity, says, where],
+      line: `${alert} ${shown} ${since ?? ""} ${measured} ${severity}  ${says}  ${where}`,
     };
   });
-  sayRows(["alert", "state", "since", "severity", "says", "runbook"], rows);
+  sayRows(["alert", "state", "since", "measured", "severity", "says", "runbook"], rows);
   for (const { id, alerts, from, until, reason, operator } of found.silences)
     say(`silence ${id}: ${alerts.join(", ")} from ${from} to ${until}, by ${operator}: ${reason}`);
-  for (const { alert, state, at } of found.deadLetters) say(`given up: ${alert} ${state} at ${at}`);
+  for (const { alert, state, at, failed } of found.deadLetters)
+    say(`given up: ${alert} ${state} at ${at}: ${failed ?? "unknown"}`);
   if (found.waiting > 0) say(`${found.waiting} messages wait for their receiver`);
   return 0;
 }

@@ -1,4 +1,5 @@
 import type { GaugeReading } from "#audit/alerts/gauges";
+import type { AlertReport } from "#audit/alerts/report";
 import type { Silence } from "#audit/alerts/silence";
 import type { Traffic } from "#audit/traffic/instruments";
 import type { AuthorityProblem } from "#identity/authority/authority-document";
@@ -137,7 +138,7 @@ export interface DataSets {
 
 /** The alerts, and the times in which they send no message. */
 export interface Alerts {
-  report(): Promise<object>;
+  report(): Promise<AlertReport>;
   /** The id of the silence. */
   silence(silence: Omit<Silence, "id">): Promise<string>;
   /** False: there is no silence of this id, or it is over. */

@@ -4,9 +4,10 @@ import { createServer, type IncomingHttpHeaders, type ServerResponse } from "nod
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { AlertMessage } from "#audit/alerts/message";
+import type { AlertReport } from "#audit/alerts/report";
 import type { Traffic } from "#audit/traffic/instruments";
 import type { LedgerHealthReport, LogHealth } from "#ledger/health";
-import { AlertBook, type AlertReport } from "#platform/alerts/object/alert-book";
+import { AlertBook } from "#platform/alerts/object/alert-book";
 import { ObjectNamespace } from "../support/in-process/durable-objects.ts";
 
 const start = Date.parse("2026-12-03T08:00:00Z");
@@ -149,7 +150,12 @@ test("an alert that fires and ends is posted twice, signed, and with names and n
   expect(receiver.got).toEqual([]);
   parts.report = async () => lateReport;
   await pass(1.5);
-  expect(await stateOf("ledger_behind")).toBe("waiting");
+  expect((await watch.report()).alerts.find(({ alert }) => alert === "ledger_behind")).toMatchObject({
+    state: "waiting",
+    value: 300,
+    threshold: 120,
+    unit: "seconds",
+  });
   await pass(10);
   parts.report = async () => wellReport;
   await pass(10);
@@ -168,7 +174,7 @@ test("an alert that fires and ends is posted twice, signed, and with names and n
     deployment: "https://ops.example.org",
   });
   expect(ended).toMatchObject({ alert: "ledger_behind", state: "ended" });
-  const { key } = await watch.report();
+  const key = (await watch.report()).key as JsonWebKey; // a public JWK
   expect(key).not.toHaveProperty("d");
   for (const received of receiver.got) {
     expect(isSigned(received, key)).toBe(true);
@@ -203,7 +209,9 @@ test("a message that no receiver takes for six hours is a dead letter, and the e
   expect(receiver.got.length, "in hours of tries").toBeLessThan(25);
   await pass(90, 5 * minute);
   const { deadLetters } = await watch.report();
-  expect(deadLetters.map(({ alert, state }) => `${alert} ${state}`)).toContain("ledger_behind firing");
+  expect(deadLetters.map(({ alert, state, failed }) => `${alert} ${state}: ${failed}`)).toContain(
+    "ledger_behind firing: 500",
+  );
   expect(JSON.stringify(vi.mocked(console.error).mock.calls)).toContain("alert_given_up");
   expect(await watch.readings()).toContainEqual(
     expect.objectContaining({ gauge: "phylax_alerts_dead_letters", value: deadLetters.length }),

@@ -1,4 +1,5 @@
 import type { AdminPorts, RegistryDesk } from "#admin/ports";
+import type { AlertReport } from "#audit/alerts/report";
 import type { ProofSink } from "#audit/ports";
 import { err, ok } from "#kernel/result";
 
@@ -10,6 +11,15 @@ export const recordsOnly = (record: ProofSink["record"]): ProofSink => ({
   record,
   recordOnce: () => Promise.reject(new Error("no proof was shown")),
 });
+
+/** No alert has a standing, and no message waits. */
+export const quietReport: AlertReport = {
+  alerts: [],
+  silences: [],
+  waiting: 0,
+  deadLetters: [],
+  key: {},
+};
 
 /**
  * The ports of the operators' door besides the operators, the registry, the ledger and the clock, in the case that no
@@ -23,7 +33,7 @@ export const nobodySignsIn = {
   traffic: async () => new Map<string, number>(),
   gauges: async () => [],
   alerts: {
-    report: async () => ({ alerts: [], silences: [], waiting: 0, deadLetters: [], key: {} }),
+    report: async () => quietReport,
     silence: async () => "0123456789abcdef0123456789abcdef",
     endSilence: async () => false,
   },

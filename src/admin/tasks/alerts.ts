@@ -24,6 +24,9 @@ const report = z.object({
       severity: z.enum(["page", "ticket"]),
       says: z.string(),
       runbook: z.string(),
+      value: z.number().nullable().meta({ description: "Null: no fact says it." }),
+      threshold: z.number(),
+      unit: z.enum(["times", "seconds", "number"]),
       silenced: z.boolean(),
     }),
   ),
@@ -38,7 +41,18 @@ const report = z.object({
     }),
   ),
   waiting: z.int().meta({ description: "Messages that wait for their receiver." }),
-  deadLetters: z.array(z.looseObject({ alert: z.string(), state: z.string(), at: time })),
+  deadLetters: z.array(
+    z.looseObject({
+      alert: z.string(),
+      state: z.string(),
+      at: time,
+      givenUpAt: time,
+      failed: z
+        .union([z.enum(["unreachable", "late"]), z.int()])
+        .nullable()
+        .meta({ description: "How the last try failed; a number is a status." }),
+    }),
+  ),
   key: z.looseObject({}).meta({ description: "The public JWK of the messages' signatures." }),
 });
 

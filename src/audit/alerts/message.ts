@@ -30,6 +30,9 @@ export function messageOf(
   return { id, alert, state, ...times, severity, says, runbook: link, threshold, deployment };
 }
 
+/** How a try failed: no connection, no answer in time, or the status of the answer. */
+export type PostFailure = "unreachable" | "late" | number;
+
 const firstWait = 30_000;
 const longestWait = 1_800_000;
 /** A message that was not taken for so long is given up, and shown as a dead letter. */

@@ -80,6 +80,15 @@ const burn = (
   least = 5,
 ): Expression => ({ kind: "burn", failures: failing, objective, windows, least });
 
+/** `times`: how many times faster than the objective allows. `number`: of logs, witnesses or messages. */
+export type AlertUnit = "times" | "seconds" | "number";
+
+/** The unit of a rule's value and threshold: a gauge of seconds has the unit in its name. */
+export function unitOf({ expression }: Pick<AlertRule, "expression">): AlertUnit {
+  if (expression.kind === "burn") return "times";
+  return expression.gauge.endsWith("_seconds") ? "seconds" : "number";
+}
+
 /** All rules, by the id that messages and silences name. */
 export const alertRules = {
   gateway_failing: {

@@ -1,6 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { type GaugeReading, type WatchedPart, watchedParts } from "#audit/alerts/gauges";
 import {
+  type AlertFacts,
   type AlertStanding,
   type AlertTotals,
   countedOf,
@@ -8,11 +9,17 @@ import {
   valueOf,
   windowMaxMinutes,
 } from "#audit/alerts/judge";
-import { type AlertMessage, giveUpMilliseconds, messageOf, waitAfter } from "#audit/alerts/message";
-import { type AlertId, alertWindows, eachRule } from "#audit/alerts/rules";
+import {
+  type AlertMessage,
+  giveUpMilliseconds,
+  messageOf,
+  type PostFailure,
+  waitAfter,
+} from "#audit/alerts/message";
+import type { AlertReport, DeadLetter, ShownSilence } from "#audit/alerts/report";
+import { type AlertId, alertWindows, eachRule, unitOf } from "#audit/alerts/rules";
 import { isSilenced, type Silence } from "#audit/alerts/silence";
 import type { Traffic } from "#audit/traffic/instruments";
-import type { PublicJwk } from "#identity/jose/jwk";
 import { dayMilliseconds, type Instant, instant } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
 import type { LedgerHealthReport } from "#ledger/health";
@@ -29,25 +36,6 @@ export interface AlertBookEnv {
   readonly OPERATOR_ROLL: { denials(issuer: string | undefined): Promise<readonly string[]> };
   readonly ALERT_WEBHOOK: string;
   readonly OPS_URL: string;
-}
-
-/** How the alerts stand, for operators. */
-export interface AlertReport {
-  readonly alerts: readonly {
-    readonly alert: AlertId;
-    readonly state: AlertStanding["state"];
-    readonly since: string | null;
-    readonly severity: string;
-    readonly says: string;
-    readonly runbook: string;
-    readonly silenced: boolean;
-  }[];
-  readonly silences: readonly ReturnType<typeof shownSilence>[];
-  /** Messages that wait for their receiver, and messages that were given up in the last week. */
-  readonly waiting: number;
-  readonly deadLetters: readonly AlertMessage[];
-  /** The public key of the messages' signatures. */
-  readonly key: PublicJwk;
 }
 
 /** The name of the only object. */
@@ -113,17 +101,20 @@ export class AlertBook extends DurableObject<AlertBookEnv> {
     const [{ waiting } = { waiting: 0 }] = this.#ask<{
       waiting: number;
     }>`SELECT count(*) AS waiting FROM messages`;
-    const letters = this.#ask<{ message: string }>`SELECT message FROM letters ORDER BY number DESC`;
+    const letters = this.#ask<LetterRow>`SELECT message, at FROM letters ORDER BY number DESC`;
+    const facts = this.#facts(at);
     return {
-      alerts: eachRule.map(([alert, { severity, says, runbook }]) => {
+      alerts: eachRule.map(([alert, rule]) => {
+        const { severity, says, runbook, threshold } = rule;
         const { standing } = this.#standing(alert);
         const since = standing.state === "quiet" ? null : timeOf(standing.since);
         const silenced = isSilenced(alert, silences, at);
-        return { alert, state: standing.state, since, severity, says, runbook, silenced };
+        const measured = { value: valueOf(rule, facts) ?? null, threshold, unit: unitOf(rule) };
+        return { alert, state: standing.state, since, severity, says, runbook, ...measured, silenced };
       }),
       silences: silences.map(shownSilence),
       waiting,
-      deadLetters: letters.map(({ message }) => JSON.parse(message) as AlertMessage), // `#giveUp` wrote it
+      deadLetters: letters.map(shownLetter),
       key: publicJwk,
     };
   }
@@ -191,8 +182,12 @@ export class AlertBook extends DurableObject<AlertBookEnv> {
     return [...oldest, ...begins, this.#totalsAt(minuteOf(at))].filter((each) => each !== undefined);
   }
 
+  #facts(at: Instant): AlertFacts {
+    return { counted: this.#windows(at), readings: this.readings() };
+  }
+
   #judge(at: Instant): void {
-    const facts = { counted: this.#windows(at), readings: this.readings() };
+    const facts = this.#facts(at);
     const silences = this.#silences();
     for (const [alert, rule] of eachRule) {
       const before = this.#standing(alert);
@@ -283,19 +278,20 @@ export class AlertBook extends DurableObject<AlertBookEnv> {
     const key = await this.#signingKey();
     await Promise.all(
       due.map(async ({ number, alert, message, made, tries }) => {
-        const taken = await post(url, message, key, now());
-        if (taken) return void this.#ask`DELETE FROM messages WHERE number = ${number}`;
-        if (now() - made >= giveUpMilliseconds) return this.#giveUp(number, alert, message);
+        const failed = await post(url, message, key, now());
+        if (failed === undefined) return void this.#ask`DELETE FROM messages WHERE number = ${number}`;
+        if (now() - made >= giveUpMilliseconds) return this.#giveUp(number, alert, message, failed);
         this.#ask`UPDATE messages SET tries = ${tries + 1}, next = ${now() + waitAfter(tries + 1)}
           WHERE number = ${number}`;
       }),
     );
   }
 
-  #giveUp(number: number, alert: string, message: string): void {
+  #giveUp(number: number, alert: string, message: string, failed: PostFailure): void {
+    const letter = JSON.stringify({ ...(JSON.parse(message) as AlertMessage), failed }); // `#write` wrote it
     this.ctx.storage.transactionSync(() => {
       this.#ask`DELETE FROM messages WHERE number = ${number}`;
-      this.#ask`INSERT INTO letters (message, at) VALUES (${message}, ${now()})`;
+      this.#ask`INSERT INTO letters (message, at) VALUES (${letter}, ${now()})`;
       this.#ask`DELETE FROM letters WHERE number NOT IN (
         SELECT number FROM letters ORDER BY number DESC LIMIT ${lettersKept})`;
     });
@@ -311,6 +307,17 @@ export class AlertBook extends DurableObject<AlertBookEnv> {
     this.#key ??= signingKey(new Secret(jwk));
     return this.#key();
   }
+}
+
+interface LetterRow {
+  readonly message: string;
+  readonly at: Instant;
+}
+
+function shownLetter({ message, at }: LetterRow): DeadLetter {
+  // `#giveUp` wrote it; a letter of an earlier version does not say how its last try failed
+  const letter = JSON.parse(message) as AlertMessage & Partial<Pick<DeadLetter, "failed">>;
+  return { ...letter, failed: letter.failed ?? null, givenUpAt: timeOf(at) };
 }
 
 interface SilenceRow {
@@ -357,7 +364,7 @@ function ledgerReadings(
 const answered = async <T>(ask: () => Promise<T>): Promise<T | undefined> =>
   within(partMilliseconds, ask(), "a watched part: no answer in time").catch(() => undefined);
 
-const shownSilence = ({ id, alerts, from, until, reason, operator }: Silence) => ({
+const shownSilence = ({ id, alerts, from, until, reason, operator }: Silence): ShownSilence => ({
   id,
   alerts,
   from: timeOf(from),

@@ -1,4 +1,5 @@
 import { serializeInnerList, serializeItem, type BareItem } from "structured-headers";
+import type { PostFailure } from "#audit/alerts/message";
 import { answerBase } from "#identity/answer-signature";
 import { epochSeconds, type Instant } from "#kernel/clock";
 import { utf8 } from "#kernel/encoded";
@@ -13,10 +14,15 @@ const patienceMilliseconds = 10_000;
 const webhookTag = "phylax-alert";
 
 /**
- * Posts a message, signed by RFC 9421 over method, URL, type and digest (RFC 9530). True: the receiver took it, by a
- * status of 2xx in time. A redirect is not followed: the signed URL and its https would mean nothing.
+ * Posts a message, signed by RFC 9421 over method, URL, type and digest (RFC 9530). Undefined: the receiver took it, by
+ * a status of 2xx in time. A redirect is not followed: the signed URL and its https would mean nothing.
  */
-export async function post(url: string, text: string, key: SigningKey, at: Instant): Promise<boolean> {
+export async function post(
+  url: string,
+  text: string,
+  key: SigningKey,
+  at: Instant,
+): Promise<PostFailure | undefined> {
   const body = utf8(text);
   const headers = { "content-type": "application/json", "content-digest": contentDigest([body]) };
   const covered = [["@method", "POST"], ["@target-uri", url], ...Object.entries(headers)] as const;
@@ -44,8 +50,9 @@ export async function post(url: string, text: string, key: SigningKey, at: Insta
       signal: AbortSignal.timeout(patienceMilliseconds),
     });
     await response.body?.cancel();
-    return response.ok;
-  } catch {
-    return false; // no connection, or too late: the next try has the same message
+    return response.ok ? undefined : response.status;
+  } catch (fault) {
+    // the fault may quote the URL, which may have a secret of the receiver
+    return fault instanceof Error && fault.name === "TimeoutError" ? "late" : "unreachable";
   }
 }
