@@ -5,6 +5,7 @@ import { assetAnswer } from "./asset-answer.ts";
 import { dataHeaders, htmlAnswer, pageHeaders, redirectAnswer } from "./answers.ts";
 import { liveAnswer } from "./live.tsx";
 import { lookNow } from "./now.ts";
+import { addAlerts } from "./operations/alerts.ts";
 import { addApprovals } from "./operations/approvals.ts";
 import { addCases } from "./operations/cases.ts";
 import { addChanges } from "./operations/changes.ts";
@@ -58,6 +59,7 @@ export function addConsole(app: Hono, ports: ConsolePorts): void {
     addDenials,
     addChanges,
     addApprovals,
+    addAlerts,
     addEvents,
     addCases,
     addReadingPages,
@@ -75,5 +77,6 @@ export function addConsole(app: Hono, ports: ConsolePorts): void {
 const linksFor = (operator: Operator): NowLinks => ({
   registry: mayOpen(consolePages.registry, operator),
   approvals: mayOpen(consolePages.approvals, operator),
+  alerts: mayOpen(consolePages.alerts, operator),
   events: mayOpen(consolePages.events, operator),
 });

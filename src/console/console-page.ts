@@ -1,4 +1,5 @@
 import { registryReaders } from "#admin/change-registry";
+import { alertReaders } from "#admin/tasks/alerts";
 import { roles, type Operator, type Role } from "#admin/operator";
 import { texts } from "./texts.ts";
 
@@ -24,6 +25,7 @@ export const consolePages = {
     name: texts.nav.approvals,
     roles: [...registryReaders, "revoker", "privacy-officer"],
   },
+  alerts: { path: "/console/alerts", name: texts.nav.alerts, roles: alertReaders },
   events: { path: "/console/events", name: texts.nav.events, roles: ["privacy-officer"] },
   cases: { path: "/console/cases", name: texts.nav.cases, roles: ["privacy-officer"] },
   why: { path: "/console/why", name: texts.nav.why, roles },

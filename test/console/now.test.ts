@@ -17,9 +17,22 @@ const report: NowReport = {
     reviews: { count: 1, since: instant(at - 7_200_000) },
     proposals: { count: 3, since: instant(at - 86_400_000) },
   },
+  alerts: [],
   ownerOf: (of) => (of === x5t ? "lab" : undefined),
 };
-const all = { registry: true, approvals: true, events: true };
+const all = { registry: true, approvals: true, alerts: true, events: true };
+const firing = (alert: string) => ({
+  alert,
+  state: "firing" as const,
+  since: null,
+  severity: "page" as const,
+  says: "",
+  runbook: "",
+  value: 1,
+  threshold: 0,
+  unit: "number" as const,
+  silenced: false,
+});
 const shown = (changes: Partial<NowReport>, links = all) =>
   htmlText(NowContent({ report: { ...report, ...changes }, links }));
 
@@ -28,8 +41,20 @@ test("work that waits stands on top, with the way to it", ({ expect }) => {
   expect(shown({})).toContain('<a href="/console/approvals">3 proposals, the first 1 day ago</a>');
 });
 
+test("one line says how many alerts fire, and leads to them", ({ expect }) => {
+  const alerts = [
+    firing("ledger_behind"),
+    firing("origin_late"),
+    { ...firing("late"), state: "waiting" as const },
+  ];
+  expect(shown({ alerts })).toContain('<a href="/console/alerts">2 alerts fire.</a>');
+  expect(shown({ alerts }, { ...all, alerts: false })).toContain("<span>2 alerts fire.</span>");
+  expect(shown({})).not.toContain("/console/alerts");
+  expect(shown({ alerts: undefined })).toContain("Alerts: does not answer");
+});
+
 test("an operator without the role reads the number, and no page that would refuse", ({ expect }) => {
-  const page = shown({}, { registry: false, approvals: false, events: false });
+  const page = shown({}, { registry: false, approvals: false, alerts: false, events: false });
   expect(page).toContain("1 use of break-glass, 2 h ago");
   expect(page).not.toContain("href");
 });

@@ -77,6 +77,17 @@ function consoleApp(approvals: Approvals = "one-person", rolesNow: () => readonl
           return ok(true);
         },
       },
+      alerts: {
+        ...nobodySignsIn.alerts,
+        silence: async () => {
+          acted.push("silence");
+          return "0".repeat(32);
+        },
+        endSilence: async () => {
+          acted.push("unsilence");
+          return true;
+        },
+      },
       requestKeys: {
         claim: async () => {
           acted.push("claim");

@@ -14,6 +14,7 @@ vi.doMock(import("#console/texts"), async (load) => {
   return { texts: foreign(texts) };
 });
 const { htmlText } = await import("#console/answers");
+const { AlertsPage } = await import("#console/pages/alerts");
 const { ApprovalsPage, AppliedPage, ChangePage, ProposalPage } = await import("#console/pages/approvals");
 const { BreachPage } = await import("#console/pages/breach");
 const { ClientChangePage } = await import("#console/pages/client-change");
@@ -98,6 +99,30 @@ const proposal = {
   proposedBy: "4",
   state: "open",
 } as const;
+const since = new Date(at).toISOString();
+const alert = {
+  alert: "1",
+  state: "firing",
+  since,
+  severity: "page",
+  says: "2",
+  runbook: "3",
+  value: 4,
+  threshold: 5,
+  unit: "times",
+  silenced: true,
+} as const;
+const letter = { ...alert, id: "1", state: "ended", at: since, deployment: "2", givenUpAt: since } as const;
+const alerts = {
+  alerts: [alert, { ...alert, state: "waiting", value: null }, { ...alert, state: "quiet", unit: "seconds" }],
+  silences: [{ id: "1", alerts: ["all"], from: since, until: since, reason: "2", operator: "3" }],
+  waiting: 2,
+  deadLetters: [
+    { ...letter, failed: 307 },
+    { ...letter, failed: "late" },
+  ],
+  key: {},
+} as const;
 const report = {
   at,
   health: {
@@ -118,6 +143,7 @@ const report = {
   ends: [{ kind: "agreement", client: "11", name: "14", ends: at }],
   denials,
   waiting: { reviews: { count: 2, since: at }, proposals: { count: 1, since: at } },
+  alerts: alerts.alerts,
   ownerOf: () => undefined,
 } as const;
 const quarter = at - (at % 900_000);
@@ -131,7 +157,7 @@ const traffic = {
   timeline: timelineOf([{ at: quarter / 60_000, counts }], at, "day"),
   quotas: [{ client: "11", purpose: "TREAT", requests: 1, windowSeconds: 1 }],
 };
-const everyLink = { registry: true, approvals: true, events: true };
+const everyLink = { registry: true, approvals: true, alerts: true, events: true };
 
 type Shown = Parameters<typeof htmlText>[0];
 const pages: Readonly<Record<string, () => Shown>> = {
@@ -182,6 +208,7 @@ const pages: Readonly<Record<string, () => Shown>> = {
   change: () =>
     ChangePage({ text: "", why: "", plan: undefined, planned: undefined, formToken: "1", once: "1" }),
   applied: () => AppliedPage(),
+  alerts: () => AlertsPage({ report: alerts, at, ...steps, maySilence: true, note: "1" }),
   events: () => EventsPage({ open: [review], closed: [review], isClosed: true, places, ...steps }),
   breach: () => BreachPage({ places }),
   refused: () => RefusedPage({ text: refusalText("operator_suspended"), requestId: "1" }),

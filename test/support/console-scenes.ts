@@ -168,6 +168,17 @@ export function consoleScenes({ dev, officer, auditor, refused }: SceneSetting):
         await page.click('form[action="/console/approvals/close"] button');
       },
     },
+    { name: "alerts", path: "/alerts" },
+    {
+      name: "alerts-silenced",
+      path: "/alerts",
+      act: async (page) => {
+        await page.check('input[value="ledger_behind"]');
+        await page.fill("#reason", "R2 is moved");
+        await page.click('form[action="/console/alerts/silence"] button');
+        await page.locator('form[action="/console/alerts/unsilence"]').waitFor();
+      },
+    },
     { name: "events", path: "/events" },
     { name: "events-opened", path: "/events", act: withKey },
     { name: "breach", path: "/events/breach" },

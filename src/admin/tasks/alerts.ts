@@ -9,7 +9,10 @@ import type { Alerts } from "#admin/ports";
 import { registryReaders } from "#admin/change-registry";
 
 const time = z.iso.datetime({ offset: true });
-const silencers: readonly Role[] = ["registry-admin", "revoker"];
+/** The roles that read the alerts. */
+export const alertReaders: readonly Role[] = [...registryReaders, "revoker"];
+/** The roles that silence alerts. */
+export const silencers: readonly Role[] = ["registry-admin", "revoker"];
 const reason = z
   .string()
   .regex(/^[^\p{Cc}]{1,300}$/u)
@@ -63,7 +66,7 @@ export const listAlertsVerb = (alerts: Alerts): Verb => ({
   answer: report,
   method: "GET",
   path: "api/alerts",
-  roles: [...registryReaders, "revoker"],
+  roles: alertReaders,
   changes: "nothing",
   async act() {
     return ok({ answer: await alerts.report() });

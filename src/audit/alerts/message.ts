@@ -5,7 +5,7 @@ import { type AlertId, alertRules } from "./rules.ts";
 export interface AlertMessage {
   /** The same at each repeat: a receiver drops what it has. */
   readonly id: string;
-  readonly alert: AlertId;
+  readonly alert: string;
   readonly state: "firing" | "ended";
   /** When the value came over the threshold, in RFC 3339. */
   readonly since: string;

@@ -224,6 +224,7 @@ const looks: ReadonlySet<string> = new Set([
   "show-registry",
   "list-clients",
   "plan-registry",
+  "list-alerts",
   "list-proposals",
   "show-proposal",
   "list-reviews",

@@ -4,7 +4,7 @@ import { momentText, untilText } from "#console/words";
 import { dayMilliseconds, type Instant } from "#kernel/clock";
 import { casesPageMax, denialGrounds, type CaseNotice, type ListedCase } from "#registry/case-document";
 import { caseState, caseSteps, noticeWords, requestOfCase } from "#registry/cases/case-words";
-import { Field, FactList, Hidden, LinkLine, NoScript } from "./parts.tsx";
+import { Choice, Field, FactList, Hidden, LinkLine, NoScript } from "./parts.tsx";
 import { Badge, Table } from "./shell.tsx";
 
 const { cases: words } = texts;
@@ -366,16 +366,4 @@ const Words = ({ id, label }: { readonly id: string; readonly label: string }) =
     <label for={id}>{label}</label>
     <textarea id={id} rows={4} data-words></textarea>
   </>
-);
-
-const Choice = ({
-  name,
-  value,
-  children,
-}: PropsWithChildren<{ readonly name: string; readonly value: string }>) => (
-  <p>
-    <label class="choice">
-      <input type="checkbox" name={name} value={value} /> {children}
-    </label>
-  </p>
 );

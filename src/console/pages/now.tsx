@@ -29,7 +29,7 @@ const tones = {
 } as const satisfies Readonly<Record<LogHealth["state"], "good" | "warn" | "bad" | "still">>;
 
 /** The pages that the operator may open from here. */
-export type NowLinks = Readonly<Record<"registry" | "approvals" | "events", boolean>>;
+export type NowLinks = Readonly<Record<"registry" | "approvals" | "alerts" | "events", boolean>>;
 
 interface NowProps {
   readonly report: NowReport;
@@ -55,6 +55,7 @@ function NowState({ report, links }: NowProps) {
           {now.still} {momentText(report.at)}
         </span>
       </p>
+      <FiringNotice report={report} links={links} />
       <WaitingNotice report={report} links={links} />
     </div>
   );
@@ -184,6 +185,17 @@ function Witnesses({ report: { at, health } }: { readonly report: NowReport }) {
   );
 }
 
+/** The number of alerts that fire, with the way to them. */
+function FiringNotice({ report: { alerts }, links }: NowProps) {
+  if (alerts === undefined) return <Missing part={texts.alerts.title} />;
+  const firing = alerts.filter(({ state }) => state === "firing").length;
+  if (firing === 0) return <></>;
+  const text = texts.alerts.fire(firing);
+  return (
+    <p class="alert bad links">{links.alerts ? <a href="/console/alerts">{text}</a> : <span>{text}</span>}</p>
+  );
+}
+
 /** Work that waits for a person, with the way to it. */
 function WaitingNotice({ report: { at, waiting }, links }: NowProps) {
   if (waiting === undefined) return <Missing part={now.waitingPart} />;
@@ -240,8 +252,10 @@ function Denials({ report: { denials = [], ownerOf }, links }: NowProps) {
 }
 
 /** How many parts need attention. */
-function troublesOf({ at, health, origins, ends, denials, waiting }: NowReport): number {
-  const missing = [health, origins, ends, denials, waiting].filter((part) => part === undefined).length;
+function troublesOf({ at, health, origins, ends, denials, waiting, alerts }: NowReport): number {
+  const missing = [health, origins, ends, denials, waiting, alerts].filter(
+    (part) => part === undefined,
+  ).length;
   const logs = [...(health?.logs ?? []), ...(health === undefined ? [] : [health.root])];
   const badLogs = logs.filter(({ state }) => tones[state] === "bad" || tones[state] === "warn").length;
   // Before the first record there is no checkpoint to cosign.

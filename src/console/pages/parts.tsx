@@ -58,6 +58,21 @@ export const Field = (input: InputProps) => (
   </div>
 );
 
+type ChoiceProps = PropsWithChildren<{
+  readonly name: string;
+  readonly value: string;
+  readonly checked?: boolean;
+}>;
+
+/** A box to tick, with its words. */
+export const Choice = ({ name, value, checked = false, children }: ChoiceProps) => (
+  <p>
+    <label class="choice">
+      <input type="checkbox" name={name} value={value} checked={checked} /> {children}
+    </label>
+  </p>
+);
+
 interface HiddenProps {
   /** The token of the session, which proves that the form is of a page of this console. */
   readonly formToken: string;
