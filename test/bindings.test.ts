@@ -42,6 +42,8 @@ test("the ledger worker alone binds the bucket, the root log and the line stores
   expect(bindersOf(/AccountingIntake/u)).toEqual(["ledger"]);
   expect(bindersOf(/DataSetCodes/u), "each code leads to a row").toEqual(["jobs"]);
   expect(bindersOf(/ClientExports/u), "a filter may name a patient").toEqual(["jobs"]);
+  expect(bindersOf(/ExportDirectory/u)).toEqual(["jobs"]);
+  expect(bindersOf(/ExportDesk/u)).toEqual(["ops"]);
   expect(bindersOf(/CodeBook/u)).toEqual(["gateway"]);
   expect(bindersOf(/DataSetDesk/u)).toEqual(["ops"]);
   expect(bindersOf(/phylax-witness|WitnessMemory/u)).toEqual(["witness"]);

@@ -32,6 +32,7 @@ import {
 } from "./proposals.ts";
 import { listAlertsVerb, silenceAlertsVerb, unsilenceAlertsVerb } from "./tasks/alerts.ts";
 import { endDataSetVerb } from "./tasks/data-sets.ts";
+import { cancelExportVerb, listExportsVerb } from "./tasks/exports.ts";
 import { listAuthoritiesVerb } from "./tasks/authorities.ts";
 import {
   acceptCaseVerb,
@@ -165,6 +166,8 @@ export const adminVerbs = (ports: AdminPorts): readonly Verb[] => [
   sendNoticeVerb(ports.cases),
   waiveNoticeVerb(ports.cases),
   endDataSetVerb(ports.dataSets),
+  listExportsVerb(ports.exports),
+  cancelExportVerb(ports.exports),
   listAlertsVerb(ports.alerts),
   silenceAlertsVerb(ports.alerts, ports.clock),
   unsilenceAlertsVerb(ports.alerts),

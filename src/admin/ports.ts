@@ -14,7 +14,7 @@ import type { ClientStanding } from "#registry/client-standing";
 import type { RegistryProblem } from "#registry/problem";
 import type { SignedInPerson, ProposalProblem } from "#registry/proposal-document";
 import type { SignInVerifier } from "#identity/sign-in";
-import type { Clock } from "#kernel/clock";
+import type { Clock, Instant } from "#kernel/clock";
 import type { Result } from "#kernel/result";
 import type { CallCounter } from "#limits/flood";
 import type { RequestKeys } from "#limits/request-keys";
@@ -136,6 +136,31 @@ export interface DataSets {
   end(dataSet: DataSet): Promise<boolean>;
 }
 
+/** An export of a client, without a patient, a Group and a search. */
+export interface ListedExport {
+  readonly id: string;
+  readonly client: string;
+  readonly startedAt: Instant;
+  readonly expires: Instant;
+  /** Null: the part that stores the client's exports does not answer. */
+  readonly facts: {
+    readonly level: "system" | "patient" | "group";
+    readonly origin: string;
+    readonly purpose: string;
+    readonly types: readonly string[];
+  } | null;
+}
+
+/** The exports of all clients. */
+export interface ExportTasks {
+  /** The newest first, at most 50, and the number of those behind them. `client`: of this client alone. */
+  list(
+    client: string | undefined,
+  ): Promise<{ readonly exports: readonly ListedExport[]; readonly more: number }>;
+  /** False: the client has no such export, or it is over. */
+  cancel(client: string, id: string): Promise<boolean>;
+}
+
 /** The alerts, and the times in which they send no message. */
 export interface Alerts {
   report(): Promise<AlertReport>;
@@ -214,6 +239,7 @@ export interface AdminPorts {
   readonly reviews: ReviewTasks;
   readonly cases: CaseTasks;
   readonly dataSets: DataSets;
+  readonly exports: ExportTasks;
   readonly consents: ConsentVersions;
   readonly ledger: ProofSink;
   /** Counts all callers, by certificate or by network. */

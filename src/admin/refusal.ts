@@ -23,6 +23,8 @@ export type RejectionReason =
   | RestoreProblem["reason"]
   | "data_set_malformed"
   | "data_set_not_open"
+  | "export_malformed"
+  | "export_not_open"
   | "silence_malformed"
   | "silence_not_open"
   | "approval_required"

@@ -151,6 +151,8 @@ export const operatorRefusals = {
   data_set_not_open: unprocessable(
     "There is no data set with codes of this name. Check client, agreement, origin and dataSet.",
   ),
+  export_malformed: unprocessable("This names no export. Correct what pointer and detail name."),
+  export_not_open: unprocessable("The client has no such export, or it is over. Check the list of exports."),
   authority_malformed: unprocessable(
     "This is no request for a list of authorities. Correct what pointer and detail name.",
   ),

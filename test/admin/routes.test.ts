@@ -133,6 +133,7 @@ const changing: Readonly<Record<string, "may open access" | "opens nothing" | "i
     "accept-case": "opens nothing",
     "deny-case": "opens nothing",
     "end-data-set": "opens nothing",
+    "cancel-export": "opens nothing",
     "silence-alerts": "opens nothing",
     "unsilence-alerts": "opens nothing",
     "state-case": "opens nothing",

@@ -84,6 +84,10 @@ export const nobodySignsIn = {
     waiveNotice: () => Promise.resolve(err({ reason: "notice_not_open", field: "case" })),
   },
   dataSets: { end: () => Promise.resolve(false) },
+  exports: {
+    list: () => Promise.resolve({ exports: [], more: 0 }),
+    cancel: () => Promise.resolve(false),
+  },
   restores: { restore: () => Promise.resolve(err({ reason: "restore_log_unknown" })) },
   accountings: { hold: () => Promise.resolve(err({ reason: "suspension_invalid", field: "id" })) },
 } satisfies Partial<AdminPorts>;

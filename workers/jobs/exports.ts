@@ -70,7 +70,7 @@ export function openExports(env: JobsEnv, book: CodeBook): (request: Request) =>
       issuers,
       keySets: keysOfOthers,
     }),
-    exports: exportShelf<StoredExport>(env.CLIENT_EXPORTS, env.LEDGER_JURISDICTION),
+    exports: exportShelf<StoredExport>(env),
     wait: place.wait,
     jitter: Math.random,
   };

@@ -2,10 +2,14 @@ import { WorkerEntrypoint } from "cloudflare:workers";
 import { CodeBook, DataSetDesk } from "#platform/codes/isolate/code-book";
 import { DataSetCodes } from "#platform/codes/object/data-set-codes";
 import { withinBudget } from "#platform/deadlines";
+import { exportShelf } from "#platform/exports/isolate/export-shelf";
 import { ClientExports } from "#platform/exports/object/client-exports";
+import { ExportDirectory } from "#platform/exports/object/export-directory";
+import type { StoredExport } from "#doors/bulk/export-jobs";
+import { cancelExport, listExports, type ExportList } from "#doors/bulk/list-exports";
 import { openExports } from "./exports.ts";
 
-export { ClientExports, CodeBook, DataSetCodes, DataSetDesk };
+export { ClientExports, CodeBook, DataSetCodes, DataSetDesk, ExportDirectory };
 
 let doors: ReturnType<typeof openExports> | undefined; // settled once, shared by every request of the isolate
 
@@ -13,6 +17,18 @@ let doors: ReturnType<typeof openExports> | undefined; // settled once, shared b
 export class ExportDoor extends WorkerEntrypoint<JobsEnv> {
   override fetch(request: Request): Promise<Response> {
     return withinBudget(() => (doors ??= openExports(this.env, new CodeBook(this.ctx, this.env)))(request));
+  }
+}
+
+/** The operators' right over exports: to list and to cancel them. It discloses no row, and nothing of a search. */
+export class ExportDesk extends WorkerEntrypoint<JobsEnv> {
+  async list(client: string | undefined): Promise<ExportList> {
+    return await listExports(client, exportShelf<StoredExport>(this.env));
+  }
+
+  /** False: the client has no such export, or it is over. */
+  async cancel(client: string, id: string): Promise<boolean> {
+    return await cancelExport(client, id, exportShelf<StoredExport>(this.env));
   }
 }
 

@@ -40,6 +40,7 @@ function open(env: OpsEnv): Hono {
     reviews: partInTime("desk", env.REVIEW_DESK),
     cases: partInTime("desk", env.CASE_DESK),
     dataSets: partInTime("desk", env.DATA_SET_DESK),
+    exports: partInTime("desk", env.EXPORT_DESK),
     holders: partInTime("desk", env.ACCOUNTING_HOLDERS),
     holds: partInTime("desk", env.ACCOUNTING_HOLDS),
     recovery: partInTime("desk", env.LEDGER_RECOVERY),
@@ -127,6 +128,10 @@ function open(env: OpsEnv): Hono {
       waiveNotice: (document, operator) => desks.cases.waiveNotice(document, operator),
     },
     dataSets: { end: (dataSet) => desks.dataSets.end(dataSet) },
+    exports: {
+      list: (client) => desks.exports.list(client),
+      cancel: (client, id) => desks.exports.cancel(client, id),
+    },
     accountings: { hold: (document) => desks.holds.hold(document) },
     alerts: {
       report: () => book().report(),

@@ -24,6 +24,10 @@ export interface StoredExport {
   /** The FHIR base and the URL of the kick-off request. */
   readonly base: string;
   readonly request: string;
+  /** For operators. */
+  readonly level: "system" | "patient" | "group";
+  readonly origin: string;
+  readonly purpose: string;
   readonly startedAt: Instant;
   readonly expires: Instant;
   readonly patients: StoredPatients;

@@ -445,7 +445,12 @@ async function startWorkers(
     DEID_CHECK: "on",
     ...coreBindings,
     AUTHORITY_KEEPING: service(control.AuthorityKeeping, () => controlEnv),
-    CLIENT_EXPORTS: namespace(jobs.ClientExports, () => jobsEnv),
+    CLIENT_EXPORTS: remoteNamespace(
+      namespace(jobs.ClientExports, () => jobsEnv),
+      "exports",
+      remote,
+    ),
+    EXPORT_DIRECTORY: namespace(jobs.ExportDirectory, () => jobsEnv),
     AGREEMENT_READING: service(control.AgreementReading, () => controlEnv),
     DATA_SET_CODES: dataSetCodes,
   };
@@ -493,6 +498,7 @@ async function startWorkers(
       remote,
     ),
     DATA_SET_DESK: service(jobs.DataSetDesk, () => jobsEnv),
+    EXPORT_DESK: service(jobs.ExportDesk, () => jobsEnv),
     CONSENT_HISTORY: service(control.ConsentHistory, () => controlEnv),
     ACCOUNTING_HOLDERS: service(ledger.AccountingHolders, () => ledgerEnv),
     ACCOUNTING_HOLDS: service(ledger.AccountingHolds, () => ledgerEnv),

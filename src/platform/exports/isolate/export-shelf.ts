@@ -1,40 +1,70 @@
 import type { Instant } from "#kernel/clock";
 import type { Result } from "#kernel/result";
 import type { ClientExports } from "#platform/exports/object/client-exports";
+import {
+  EXPORT_DIRECTORY,
+  type ExportDirectory,
+  type ExportEntry,
+} from "#platform/exports/object/export-directory";
 import { readJurisdiction } from "#platform/ledger/placement";
 import { ConfigError } from "#platform/config/config-error";
 import { inTime } from "#platform/deadlines";
 
 interface Named {
   readonly id: string;
+  readonly startedAt: Instant;
   readonly expires: Instant;
 }
 
-/** The exports of each client, by the object of the client. An export travels as text. */
+interface ExportObjects {
+  readonly CLIENT_EXPORTS: DurableObjectNamespace<ClientExports>;
+  readonly EXPORT_DIRECTORY: DurableObjectNamespace<ExportDirectory>;
+  readonly LEDGER_JURISDICTION: string;
+}
+
+/**
+ * The exports of each client, by the object of the client, and the directory of all. An export travels as text. The
+ * directory follows the client's object: an entry without an export is none.
+ */
 export function exportShelf<T extends Named>(
-  objects: DurableObjectNamespace<ClientExports>,
-  jurisdictionText: string,
+  env: ExportObjects,
 ): {
   addExport(client: string, stored: T): Promise<Result<void, { readonly reason: "too_many_exports" }>>;
   find(client: string, id: string): Promise<T | undefined>;
   end(client: string, id: string): Promise<void>;
+  newest(
+    client: string | undefined,
+    max: number,
+  ): Promise<{ readonly entries: readonly ExportEntry[]; readonly more: number }>;
 } {
-  const jurisdiction = readJurisdiction(jurisdictionText, (variable, expected) => {
+  const jurisdiction = readJurisdiction(env.LEDGER_JURISDICTION, (variable, expected) => {
     throw new ConfigError(variable, expected);
   });
-  const placed = jurisdiction === undefined ? objects : objects.jurisdiction(jurisdiction);
-  const of = (client: string) => placed.getByName(client);
+  const [exports, directories] =
+    jurisdiction === undefined
+      ? [env.CLIENT_EXPORTS, env.EXPORT_DIRECTORY]
+      : [env.CLIENT_EXPORTS.jurisdiction(jurisdiction), env.EXPORT_DIRECTORY.jurisdiction(jurisdiction)];
+  const of = (client: string) => exports.getByName(client);
+  const directory = () => directories.getByName(EXPORT_DIRECTORY);
   return {
     addExport: (client, stored) =>
-      inTime(
-        "exports",
-        async () => await of(client).keepExport(stored.id, stored.expires, JSON.stringify(stored)),
-      ),
+      inTime("exports", async () => {
+        const { id, startedAt, expires } = stored;
+        const kept = await of(client).keepExport(id, expires, JSON.stringify(stored));
+        // The client learns of no export that operators cannot list.
+        if (kept.ok) await directory().addEntry({ id, client, startedAt, expires });
+        return kept;
+      }),
     find: async (client, id) => {
       const text = await inTime("exports", async () => await of(client).exportOf(id));
       const stored = text === undefined ? undefined : (JSON.parse(text) as T); // as it was stored
       return stored?.id === id ? stored : undefined; // a box that stands beside another id
     },
-    end: (client, id) => inTime("exports", async () => await of(client).endExport(id)),
+    end: (client, id) =>
+      inTime("exports", async () => {
+        await of(client).endExport(id);
+        await directory().removeEntry(id);
+      }),
+    newest: (client, max) => inTime("exports", async () => await directory().newest(client, max)),
   };
 }
