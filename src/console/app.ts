@@ -10,6 +10,7 @@ import { addApprovals } from "./operations/approvals.ts";
 import { addCases } from "./operations/cases.ts";
 import { addChanges } from "./operations/changes.ts";
 import { addDenials } from "./operations/denials.ts";
+import { addExports } from "./operations/exports.ts";
 import { addEvents } from "./operations/events.ts";
 import { addReadingPages } from "./operations/reading-pages.ts";
 import { addRegistryPages } from "./operations/registry-pages.ts";
@@ -62,6 +63,7 @@ export function addConsole(app: Hono, ports: ConsolePorts): void {
     addAlerts,
     addEvents,
     addCases,
+    addExports,
     addReadingPages,
   ])
     add(ports, pages);

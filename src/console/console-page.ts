@@ -1,5 +1,6 @@
 import { registryReaders } from "#admin/change-registry";
 import { alertReaders } from "#admin/tasks/alerts";
+import { exportReaders } from "#admin/tasks/exports";
 import { roles, type Operator, type Role } from "#admin/operator";
 import { texts } from "./texts.ts";
 
@@ -28,6 +29,7 @@ export const consolePages = {
   alerts: { path: "/console/alerts", name: texts.nav.alerts, roles: alertReaders },
   events: { path: "/console/events", name: texts.nav.events, roles: ["privacy-officer"] },
   cases: { path: "/console/cases", name: texts.nav.cases, roles: ["privacy-officer"] },
+  exports: { path: "/console/exports", name: texts.nav.exports, roles: exportReaders },
   why: { path: "/console/why", name: texts.nav.why, roles },
 } as const satisfies Readonly<Record<string, ConsolePage>>;
 

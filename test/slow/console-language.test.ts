@@ -19,6 +19,7 @@ const { ApprovalsPage, AppliedPage, ChangePage, ProposalPage } = await import("#
 const { BreachPage } = await import("#console/pages/breach");
 const { ClientChangePage } = await import("#console/pages/client-change");
 const { EventsPage } = await import("#console/pages/events-page");
+const { ExportsPage } = await import("#console/pages/exports");
 const { LedgerPage, WhyPage } = await import("#console/pages/ledger");
 const { DegradedPage, MissingPage, refusalText, RefusedPage } = await import("#console/pages/messages");
 const { NowPage } = await import("#console/pages/now");
@@ -210,6 +211,18 @@ const pages: Readonly<Record<string, () => Shown>> = {
   applied: () => AppliedPage(),
   alerts: () => AlertsPage({ report: alerts, at, ...steps, maySilence: true, note: "1" }),
   events: () => EventsPage({ open: [review], closed: [review], isClosed: true, places, ...steps }),
+  exports: () =>
+    ExportsPage({
+      exports: [
+        null,
+        { level: "group", origin: "17", purpose: "TREAT", types: ["1", "2", "3", "4"] } as const,
+      ].map((facts) => ({ id: "1", client: "11", startedAt: at, expires: at, facts })),
+      more: 2,
+      at,
+      isCancelled: true,
+      mayCancel: true,
+      ...steps,
+    }),
   breach: () => BreachPage({ places }),
   refused: () => RefusedPage({ text: refusalText("operator_suspended"), requestId: "1" }),
   degraded: () => DegradedPage({ requestId: "1" }),
