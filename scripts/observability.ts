@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gauges } from "#audit/alerts/gauges";
-import { eachRule, type Expression, failures, type AlertRule, uncounted } from "#audit/alerts/rules";
+import { type AlertRule, eachRule, type Expression, failures, slow, uncounted } from "#audit/alerts/rules";
 import { instruments } from "#audit/traffic/instruments";
 
 const folder = join(import.meta.dirname, "../deploy/observability");
@@ -19,18 +19,33 @@ type Burn = Extract<Expression, { kind: "burn" }>;
 
 /** A fault without a record has no reason, and is a failure of the gateway. */
 function failed({ failures: name }: Burn, minutes: number): string {
+  if (name === "slow")
+    return `(${all(name, minutes)} - ${increase(timesAdded("bucket", `,le="${slow.limit / 1_000}"`), minutes)})`;
   const reasons = failures[name].join("|");
   const series =
     name === "gateway"
       ? `{__name__=~"phylax_(refusals|faults)_total",reason=~"${reasons}|"}`
       : `phylax_refusals_total{reason=~"${reasons}"}`;
-  return `sum(increase(${series}[${minutes}m]))`;
+  return increase(series, minutes);
 }
 
+/** What could have failed. */
+const all = (name: Burn["failures"], minutes: number): string =>
+  increase(
+    name === "slow"
+      ? timesAdded("count")
+      : `{__name__=~"phylax_(outcomes|faults)_total",interaction!="${uncounted}"}`,
+    minutes,
+  );
+
+const timesAdded = (part: "bucket" | "count", more = ""): string =>
+  `phylax_wait_seconds_${part}{wait="${slow.wait}"${more}}`;
+
+const increase = (series: string, minutes: number): string => `sum(increase(${series}[${minutes}m]))`;
+
 function burnRate(expression: Burn, minutes: number): string {
-  const all = `sum(increase({__name__=~"phylax_(outcomes|faults)_total",interaction!="${uncounted}"}[${minutes}m]))`;
   const budget = Number((1 - expression.objective).toFixed(6)); // 1 - 0.999 is not 0.001
-  return `${failed(expression, minutes)} / ${all} / ${budget}`;
+  return `${failed(expression, minutes)} / ${all(expression.failures, minutes)} / ${budget}`;
 }
 
 function valueOf(expression: Expression): string {

@@ -1,4 +1,6 @@
-import { type Traffic, readSeries } from "#audit/traffic/instruments";
+import { type Traffic, readSeries, seriesOf } from "#audit/traffic/instruments";
+import { waitLimits } from "#audit/traffic/isolate-labels";
+import { histogramOf } from "#audit/traffic/times";
 import type { Instant } from "#kernel/clock";
 import { largest } from "#kernel/largest";
 import type { GaugeReading } from "./gauges.ts";
@@ -8,6 +10,7 @@ import {
   type Expression,
   type FailureName,
   failures,
+  slow,
   uncounted,
 } from "./rules.ts";
 
@@ -19,6 +22,13 @@ export interface AlertTotals {
   /** Ends of requests. */
   readonly all: number;
   readonly failed: Readonly<Record<FailureName, number>>;
+  /** Of the times that the gateway added. Undefined: totals of a version that kept none. */
+  readonly slow?: Share;
+}
+
+interface Share {
+  readonly all: number;
+  readonly failed: number;
 }
 
 /** The facts at a moment. */
@@ -42,8 +52,17 @@ export function countedOf(totals: Traffic, at: Instant): AlertTotals {
     for (const [name, reasons] of eachFailure) if (reasons.has(label)) sum[name] += total;
   }
   const { all, ...failed } = sum;
-  return { at, all, failed };
+  return { at, all, failed, slow: slowOf(totals) };
 }
+
+function slowOf(totals: Traffic): Share {
+  const { buckets } = histogramOf(seriesOf("phylax_wait_seconds", [slow.wait]), totals);
+  const all = buckets.at(-1)?.upTo ?? 0;
+  return { all, failed: all - (buckets[waitLimits.indexOf(slow.limit)]?.upTo ?? all) };
+}
+
+const shareOf = (totals: AlertTotals, name: FailureName | "slow"): Share | undefined =>
+  name === "slow" ? totals.slow : { all: totals.all, failed: totals.failed[name] };
 
 const eachFailure = (Object.keys(failures) as FailureName[]) // the keys of the table
   .map((name) => [name, new Set<string>(failures[name])] as const);
@@ -70,12 +89,16 @@ function burnRate(
   { failures: name, objective, windows, least }: Extract<Expression, { kind: "burn" }>,
   counted: readonly AlertTotals[],
 ): number | undefined {
-  const now = counted.at(-1);
+  const shares = counted.flatMap((totals) => {
+    const share = shareOf(totals, name);
+    return share === undefined ? [] : [{ at: totals.at, ...share }];
+  });
+  const now = shares.at(-1);
   if (now === undefined) return undefined;
   const [long, short] = windows.map((minutes) => {
-    const before = atOrBefore(counted, now.at - minutes * minuteMilliseconds);
+    const before = atOrBefore(shares, now.at - minutes * minuteMilliseconds);
     const all = now.all - before.all;
-    const failed = now.failed[name] - before.failed[name];
+    const failed = now.failed - before.failed;
     return { failed, rate: all > 0 ? failed / all / (1 - objective) : 0 };
   });
   if (long === undefined || short === undefined || long.failed < least) return 0;
@@ -83,7 +106,7 @@ function burnRate(
 }
 
 /** The totals at the begin of a window; a history that begins later counts from its own begin. */
-function atOrBefore(counted: readonly AlertTotals[], at: number): AlertTotals {
+function atOrBefore<T extends { readonly at: Instant }>(counted: readonly T[], at: number): T {
   const found = counted.findLast((each) => each.at <= at) ?? counted[0];
   if (found === undefined) throw new Error("a window of no totals");
   return found;

@@ -1,3 +1,4 @@
+import type { Wait, waitLimits } from "#audit/traffic/isolate-labels";
 import type { GaugeName } from "./gauges.ts";
 
 /**
@@ -25,7 +26,7 @@ export interface AlertRule {
 export type Expression =
   | {
       readonly kind: "burn";
-      readonly failures: FailureName;
+      readonly failures: FailureName | "slow";
       /** The share of requests that may not fail. */
       readonly objective: number;
       /** The long and the short window, in minutes. */
@@ -70,11 +71,17 @@ export const failures = {
 } as const satisfies Readonly<Record<string, readonly string[]>>;
 export type FailureName = keyof typeof failures;
 
+/** The time that counts as slow: the limit is one of the histogram's, in milliseconds. */
+export const slow = { wait: "added", limit: 500 } as const satisfies {
+  readonly wait: Wait;
+  readonly limit: (typeof waitLimits)[number];
+};
+
 /** The operators' own calls, scrapes among them, are no requests of clients. */
 export const uncounted = "administration";
 
 const burn = (
-  failing: FailureName,
+  failing: FailureName | "slow",
   objective: number,
   windows: readonly [number, number],
   least = 5,
@@ -138,6 +145,15 @@ export const alertRules = {
     severity: "page",
     says: "Origins answer over five of a hundred requests after their ten seconds",
     runbook: "an-origin-is-down",
+  },
+  gateway_slow: {
+    // over one of twenty above the limit: the p95 is above it
+    expression: burn("slow", 0.95, [60, 5], 20),
+    threshold: 1,
+    minutes: 10,
+    severity: "ticket",
+    says: `The p95 of the time that the gateway adds to requests is over ${slow.limit} ms`,
+    runbook: "the-gateway-is-slow",
   },
   ledger_behind: {
     expression: { kind: "gauge", gauge: "phylax_ledger_behind_seconds", of: "max" },

@@ -33,12 +33,37 @@ test("the sums take refusals by their reason and faults without a record, and le
     [seriesOf("phylax_refusals", ["origin_timed_out"]), 2],
     [seriesOf("phylax_refusals", ["token_expired"]), 5],
     [seriesOf("phylax_faults", []), 4],
+    [seriesOf("phylax_wait_seconds", ["added", "500"]), 60],
+    [seriesOf("phylax_wait_seconds", ["added", "1000"]), 5],
+    [seriesOf("phylax_wait_seconds", ["added", "above"]), 1],
+    [seriesOf("phylax_wait_seconds", ["added", "sum"]), 9_000],
+    [seriesOf("phylax_wait_seconds", ["request", "above"]), 70],
   ]);
   expect(countedOf(totals, instant(0))).toEqual({
     at: 0,
     all: 104,
     failed: { gateway: 7, origin: 2, late: 2 },
+    slow: { all: 66, failed: 6 },
   });
+});
+
+test("the gateway is slow when it adds over half a second to more than one of twenty requests in both windows", ({
+  expect,
+}) => {
+  const at = (minutes: number, all: number, failed: number): AlertTotals => ({
+    ...counted(minutes, 0, 0),
+    slow: { all, failed },
+  });
+  const slowOf = (...history: readonly AlertTotals[]) =>
+    valueOf(alertRules.gateway_slow, { counted: history, readings: [] }) ?? 0;
+  const { threshold } = alertRules.gateway_slow;
+  expect(slowOf(at(0, 0, 0), at(55, 900, 60), at(60, 1_000, 70))).toBeGreaterThan(threshold);
+  expect(slowOf(at(0, 0, 0), at(55, 900, 60), at(60, 1_000, 65))).toBeLessThanOrEqual(threshold);
+  expect(slowOf(at(0, 0, 0), at(55, 900, 10), at(60, 1_000, 50))).toBeLessThanOrEqual(threshold);
+  expect(slowOf(at(0, 0, 0), at(55, 50, 0), at(60, 60, 10))).toBe(0); // a few slow requests do not count
+  // totals of a version before the rule say nothing of waits: the window begins with the first that does
+  expect(slowOf(counted(0, 0, 0), at(55, 90_000, 0), at(60, 90_100, 30))).toBeCloseTo(6);
+  expect(valueOf(alertRules.gateway_slow, { counted: [counted(0, 9, 0)], readings: [] })).toBeUndefined();
 });
 
 test("an alert fires when its value has stayed over the threshold, and ends with the first value that is not", ({
