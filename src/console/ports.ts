@@ -50,6 +50,8 @@ export interface ConsolePorts {
   readonly denials: () => Promise<readonly DenialInForce[]>;
   /** The numbers of requests, bin by bin. */
   readonly traffic: (span: Required<TrafficSpan>) => Promise<readonly TrafficAt[]>;
+  /** The highest ages, in seconds, by gauge and label. */
+  readonly ages: (span: Required<TrafficSpan>) => Promise<readonly TrafficAt[]>;
   readonly quotas: () => Promise<readonly RequestQuota[]>;
   /** Numbers alone, so that the page Now needs no record. */
   readonly waiting: () => Promise<WaitingWork>;

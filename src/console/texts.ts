@@ -162,6 +162,7 @@ export const texts = {
   },
   traffic: {
     title: "Traffic",
+    ages: "Ages",
     range: "Range of the plots",
     ranges: { hour: "Hour", day: "Day", week: "Week", month: "Month" },
     note: (at: string, binSeconds: number) =>
@@ -171,6 +172,7 @@ export const texts = {
     table: (plot: string) => `Numbers: ${plot}`,
     span: (from: string, to: string) => `${from} to ${to}`,
     longest: "over 10\u00A0s",
+    seconds: (n: string) => `${n}\u00A0s`,
     /** A line by its labels: ids and codes stay as they are. */
     lineName: (name: string) => (name === "none" ? "before the interaction was known" : name),
     lastUse: "Last use",
@@ -205,6 +207,16 @@ export const texts = {
         note: "",
       },
       origins: { title: "Calls of origins that failed", unit: "calls, by origin and result", note: "" },
+      copies: {
+        title: "Age of the ledger's copy",
+        unit: "of the oldest record without a copy in R2, at most, by log",
+        note: "A log takes no records when its copy is thirty minutes late.",
+      },
+      parts: {
+        title: "Age of the revocations and numbers",
+        unit: "since the part last answered the watch, at most",
+        note: "The watch asks twice a minute. A lease ends seven seconds after its guard last asked for denials.",
+      },
       clients: { title: "Requests by client", unit: "ends of requests of proven clients", note: "" },
       quotas: {
         title: "Quota use by client",

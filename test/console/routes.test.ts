@@ -114,6 +114,7 @@ function consoleApp(approvals: Approvals = "one-person", rolesNow: () => readonl
     ends: async () => [],
     denials: async () => [],
     traffic: async () => [],
+    ages: async () => [],
     quotas: async () => [],
     waiting: async () => ({ reviews: { count: 1, since: instant(at) }, proposals: undefined }),
     origins: async () => ({}),

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { AlertMessage } from "#audit/alerts/message";
 import type { AlertReport } from "#audit/alerts/report";
 import type { Traffic } from "#audit/traffic/instruments";
+import type { TrafficSpan } from "#audit/traffic/span";
 import type { LedgerHealthReport, LogHealth } from "#ledger/health";
 import { AlertBook } from "#platform/alerts/object/alert-book";
 import { ObjectNamespace } from "../support/in-process/durable-objects.ts";
@@ -84,6 +85,7 @@ let parts: {
 let watch: Record<"begin" | "silence" | "endSilence", (...args: readonly unknown[]) => Promise<unknown>> & {
   report(): Promise<AlertReport>;
   readings(): Promise<ReturnType<AlertBook["readings"]>>;
+  ages(span: TrafficSpan): Promise<ReturnType<AlertBook["ages"]>>;
 };
 
 beforeEach(async () => {
@@ -301,6 +303,54 @@ test("a log that falls silent ends no alert about its copy", async () => {
   parts.report = async () => wellReport;
   await pass(0.5);
   expect(await stateOf("ledger_behind")).toBe("quiet");
+});
+
+test("the highest ages of each minute and hour stay for plots, and leave after 35 days and 13 months", async () => {
+  const agesOf = async (by: "minute" | "hour", step: number) => {
+    const [from, to] = [0, Number.MAX_SAFE_INTEGER];
+    return (await watch.ages({ by, step, from, to })).map(({ at, counts }) => [
+      at,
+      Object.fromEntries(counts),
+    ]);
+  };
+  const ages = (behind: number, revocations: number) => ({
+    "phylax_ledger_behind_seconds s0-2026h2": behind,
+    "phylax_ledger_behind_seconds root": 0,
+    "phylax_part_age_seconds ledger": 0,
+    "phylax_part_age_seconds revocations": revocations,
+    "phylax_part_age_seconds traffic": 0,
+  });
+  const first = start / minute;
+  await book.ringAlarms();
+  parts.report = async () => lateReport;
+  parts.denials = () => Promise.reject(new Error("down"));
+  await pass(1);
+  parts.report = async () => wellReport;
+  await pass(0.5);
+  expect(await agesOf("minute", 1)).toEqual([
+    [first, ages(300, 30)],
+    [first + 1, ages(300, 90)],
+  ]);
+  expect(await agesOf("minute", 15)).toEqual([[first, ages(300, 90)]]);
+  expect(await agesOf("hour", 1)).toEqual([[start / (60 * minute), ages(300, 90)]]);
+  vi.setSystemTime(start + 36 * 24 * 60 * minute);
+  await book.ringAlarms();
+  expect((await agesOf("minute", 1)).map(([at]) => at)).toEqual([first + 36 * 24 * 60]);
+  expect(await agesOf("hour", 1)).toHaveLength(2);
+  vi.setSystemTime(start + 397 * 24 * 60 * minute);
+  await book.ringAlarms();
+  expect(await agesOf("hour", 1)).toHaveLength(2);
+});
+
+test("a look keeps the sixteen oldest copies, however many logs there are", async () => {
+  const logs = Array.from({ length: 200 }, (_, i) => logOf(`s${i}-2026h2`, { behindSeconds: i }));
+  parts.report = async () => ({ ...wellReport, logs });
+  await pass(0.5);
+  const [present] = await watch.ages({ by: "minute", from: 0, to: Number.MAX_SAFE_INTEGER });
+  const kept = [...(present?.counts ?? [])].filter(([series]) => series.startsWith("phylax_ledger_behind"));
+  expect(kept.map(([, seconds]) => seconds).sort((left, right) => left - right)).toEqual(
+    Array.from({ length: 16 }, (_, i) => 184 + i),
+  );
 });
 
 test("a log that was silent at one look raises no alert once it answers", async () => {

@@ -156,6 +156,11 @@ const counts = new Map([
 const traffic = {
   at,
   timeline: timelineOf([{ at: quarter / 60_000, counts }], at, "day"),
+  ages: timelineOf(
+    [{ at: quarter / 60_000, counts: new Map([["phylax_ledger_behind_seconds 3", 4]]) }],
+    at,
+    "day",
+  ),
   quotas: [{ client: "11", purpose: "TREAT", requests: 1, windowSeconds: 1 }],
 };
 const everyLink = { registry: true, approvals: true, alerts: true, events: true };
@@ -166,7 +171,7 @@ const pages: Readonly<Record<string, () => Shown>> = {
   "now without its parts": () =>
     NowPage({
       report: { ...report, health: undefined, denials: undefined, waiting: undefined },
-      traffic: { ...traffic, timeline: undefined },
+      traffic: { ...traffic, timeline: undefined, ages: undefined },
       range: "week",
       links: everyLink,
     }),

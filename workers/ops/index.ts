@@ -169,6 +169,7 @@ function open(env: OpsEnv): Hono {
     health: () => ledgerHealth.report(),
     ends: () => consoleDesk.ends(),
     traffic: (span) => ledgerHealth.trafficOf(span),
+    ages: (span) => inTime("desk", async () => await book().ages(span)),
     quotas: () => consoleDesk.quotas(),
     denials: () => consoleDesk.denials(),
     waiting: () => consoleDesk.waiting(),

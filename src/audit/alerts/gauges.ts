@@ -2,6 +2,8 @@
 interface Gauge {
   readonly help: string;
   readonly labels: readonly string[];
+  /** True: an age in seconds, whose highest value in each minute and hour is kept for plots. */
+  readonly isAge?: true;
 }
 
 /** The gauges of `/metrics`, as the watch last read them (src/audit/alerts/watch.ts). */
@@ -9,6 +11,7 @@ export const gauges = {
   phylax_ledger_behind_seconds: {
     help: "Age of the oldest record without a copy in R2, in seconds; 0: all records have a copy",
     labels: ["log"],
+    isAge: true,
   },
   phylax_ledger_logs: {
     help: "Logs by their state",
@@ -21,6 +24,7 @@ export const gauges = {
   phylax_part_age_seconds: {
     help: "Seconds since the part last answered the watch",
     labels: ["part"],
+    isAge: true,
   },
   phylax_alerts_dead_letters: {
     help: "Messages about alerts that were given up",
@@ -28,6 +32,23 @@ export const gauges = {
   },
 } as const satisfies Readonly<Record<string, Gauge>>;
 export type GaugeName = keyof typeof gauges;
+
+/** The ages of a gauge that a look keeps, the highest: a deployment may have hundreds of logs. */
+const agesMax = 16;
+
+/** The ages of a look that are kept, by series: the gauge and its label. */
+export function agesOf(readings: readonly GaugeReading[]): readonly (readonly [string, number])[] {
+  return Array.from(
+    Map.groupBy(readings, ({ gauge }) => gauge),
+    ([name, some]) => {
+      const gauge: Gauge = gauges[name];
+      const kept = gauge.isAge === true ? some.toSorted((left, right) => right.value - left.value) : [];
+      return kept
+        .slice(0, agesMax)
+        .map(({ labels, value }) => [[name, ...labels].join(" "), Math.ceil(value)] as const);
+    },
+  ).flat();
+}
 
 /** The parts that the watch asks. Each answer is the age of that part's facts. */
 export const watchedParts = ["traffic", "ledger", "revocations"] as const;

@@ -16,24 +16,30 @@ interface PlotsProps {
 }
 
 /** The numbers of requests over time. */
-export function Plots({ report: { at, timeline, quotas }, plots }: PlotsProps) {
+export function Plots({ report: { at, timeline, ages, quotas }, plots }: PlotsProps) {
+  // two parts keep them: the ages show while the ledger does not answer
+  const timelineOf = ({ draws }: Plot) => (draws === "ages" ? ages : timeline);
+  const titleOf = ({ draws }: Plot) => (draws === "ages" ? traffic.ages : traffic.title);
+  const missing = new Set(
+    plots.flatMap(([, plot]) => (timelineOf(plot) === undefined ? [titleOf(plot)] : [])),
+  );
+  const binSeconds = (timeline ?? ages)?.binSeconds;
   return (
     <section id="traffic" aria-labelledby="traffic-title">
       <h2 id="traffic-title">{traffic.title}</h2>
-      {timeline === undefined ? (
-        <Missing part={traffic.title} />
-      ) : (
+      {Array.from(missing, (part) => (
+        <Missing part={part} />
+      ))}
+      {binSeconds === undefined ? undefined : (
         <>
-          <p class="note">{traffic.note(momentText(at), timeline.binSeconds)}</p>
+          <p class="note">{traffic.note(momentText(at), binSeconds)}</p>
           <div class="plots">
-            {plots.map(([name, plot]) => (
-              <PlotFigure
-                name={name}
-                plot={plot}
-                timeline={timeline}
-                drawing={drawingOf(plot, timeline, quotas)}
-              />
-            ))}
+            {plots.map(([name, plot]) => {
+              const own = timelineOf(plot);
+              return own === undefined ? undefined : (
+                <PlotFigure name={name} plot={plot} timeline={own} drawing={drawingOf(plot, own, quotas)} />
+              );
+            })}
           </div>
         </>
       )}
@@ -90,6 +96,11 @@ const roundGrid = (highest: number): readonly number[] => {
 const scales: Readonly<Record<Plot["draws"], Scale>> = {
   stack: { text: numberText, grid: roundGrid, height: linear },
   quotas: { text: percentText, grid: (highest) => roundGrid(Math.max(10, highest)), height: linear },
+  ages: {
+    text: (seconds) => traffic.seconds(numberText(seconds)),
+    grid: (highest) => roundGrid(Math.max(60, highest)),
+    height: linear,
+  },
   // A wait may be a thousand times another: each line of the grid is ten times the line below.
   waits: {
     text: waitText,

@@ -221,7 +221,7 @@ function ClientPlots({ view, client: { id }, at, traffic: { range, timeline, las
   return (
     <>
       <RangePicker page={clientAddress(id)} range={range} />
-      <Plots report={{ at, timeline, quotas }} plots={plotsOfClient} />
+      <Plots report={{ at, timeline, ages: undefined, quotas }} plots={plotsOfClient} />
       <FactList
         rows={[
           [

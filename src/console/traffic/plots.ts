@@ -1,10 +1,11 @@
-import { isInstrument, otherLabel, type Series, type Traffic } from "#audit/traffic/instruments";
+import type { GaugeName } from "#audit/alerts/gauges";
+import { type InstrumentName, otherLabel, type Series, type Traffic } from "#audit/traffic/instruments";
 import type { RequestQuota } from "#limits/request-quota";
 import type { Timeline } from "./timeline.ts";
 
-/** A plot of an instrument over time. The page has no plot of an instrument that this version does not count. */
+/** A plot of an instrument over time. */
 interface PlotBase {
-  readonly instrument: string;
+  readonly instrument: InstrumentName;
   /** True: the plot names clients, so only a reader of the registry sees the plot. */
   readonly isOfClients?: boolean;
 }
@@ -30,7 +31,14 @@ interface QuotaPlot extends PlotBase {
   readonly draws: "quotas";
 }
 
-export type Plot = StackPlot | WaitPlot | QuotaPlot;
+/** The highest ages of a gauge, by its label. */
+interface AgePlot {
+  readonly draws: "ages";
+  readonly gauge: GaugeName;
+  readonly isOfClients?: false;
+}
+
+export type Plot = StackPlot | WaitPlot | QuotaPlot | AgePlot;
 
 /** Results of an origin's calls that show no fault of the origin. */
 const wellAnswered = ["answered", "written", "absent"];
@@ -44,6 +52,8 @@ const plots = {
   append: { draws: "waits", instrument: "phylax_wait_seconds", wait: "append" },
   lease: { draws: "waits", instrument: "phylax_wait_seconds", wait: "lease" },
   origins: { draws: "stack", instrument: "phylax_origin_calls", labels: [0, 1], without: wellAnswered },
+  copies: { draws: "ages", gauge: "phylax_ledger_behind_seconds" },
+  parts: { draws: "ages", gauge: "phylax_part_age_seconds" },
   clients: { draws: "stack", instrument: "phylax_client_outcomes", labels: [0], isOfClients: true },
   quotas: { draws: "quotas", instrument: "phylax_client_outcomes", isOfClients: true },
 } as const satisfies Readonly<Record<string, Plot>>;
@@ -58,10 +68,10 @@ export const plotsOfClient = Object.entries<Plot>(clientPlots) as readonly (read
 
 export type PlotName = keyof typeof plots | keyof typeof clientPlots;
 
-/** The plots of the instruments that this version counts. */
+/** The plots that a person may see. */
 export const plotsFor = (maySeeClients: boolean): readonly (readonly [PlotName, Plot])[] =>
   Object.entries<Plot>(plots)
-    .filter(([, plot]) => isInstrument(plot.instrument) && (maySeeClients || plot.isOfClients !== true))
+    .filter(([, plot]) => maySeeClients || plot.isOfClients !== true)
     .map(([name, plot]) => [name as PlotName, plot]); // a key of the table
 
 /** Values over time, a value for each bin; undefined: no value. */
@@ -94,6 +104,8 @@ export function drawingOf(
       return waitsOf(plot, timeline);
     case "quotas":
       return quotaUse(plot, timeline, quotas ?? []);
+    case "ages":
+      return agesIn(plot, timeline);
   }
 }
 
@@ -178,6 +190,17 @@ function percentile(buckets: ReadonlyMap<string, number>, share: number): number
   const wanted = sum(buckets.values()) * share;
   let counted = 0;
   return sorted.find(([, n]) => (counted += n) >= wanted)?.[0];
+}
+
+/** The lines of the highest ages. */
+function agesIn({ gauge }: AgePlot, { bins }: Timeline): Drawing {
+  const all = bins.map(({ counts }) => sumsOf(counts, gauge, ([label = ""]) => label));
+  const names = new Set(all.flatMap((each) => [...each.keys()]));
+  const lines = Array.from(names, (name) => {
+    const values = all.map((each) => each.get(name));
+    return { name, values, whole: Math.max(...values.map((value) => value ?? 0)) };
+  }).sort((left, right) => right.whole - left.whole);
+  return { lines: lines.slice(0, linesMax), whole: lines[0]?.whole ?? 0 };
 }
 
 /**

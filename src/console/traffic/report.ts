@@ -1,7 +1,7 @@
 import { instant, type Instant } from "#kernel/clock";
 import type { RequestQuota } from "#limits/request-quota";
 import { answerOrNone } from "#console/now";
-import type { TrafficSpan } from "#audit/traffic/span";
+import type { TrafficAt, TrafficSpan } from "#audit/traffic/span";
 import type { ConsolePorts } from "#console/ports";
 import { isOfClient } from "./plots.ts";
 import { type Range, spanUntil, type Timeline, timelineOf } from "./timeline.ts";
@@ -10,19 +10,23 @@ import { type Range, spanUntil, type Timeline, timelineOf } from "./timeline.ts"
 export interface TrafficReport {
   readonly at: Instant;
   readonly timeline: Timeline | undefined;
+  readonly ages: Timeline | undefined;
   readonly quotas: readonly RequestQuota[] | undefined;
 }
 
 export async function lookAtTraffic(
-  { admin, traffic, quotas }: Pick<ConsolePorts, "admin" | "traffic" | "quotas">,
+  { admin, traffic, ages, quotas }: Pick<ConsolePorts, "admin" | "traffic" | "ages" | "quotas">,
   range: Range,
 ): Promise<TrafficReport> {
   const at = admin.clock();
-  const [found, allowed] = await Promise.all([
-    answerOrNone(() => traffic(spanUntil(at, range))),
+  const span = spanUntil(at, range);
+  const [counted, aged, allowed] = await Promise.all([
+    answerOrNone(() => traffic(span)),
+    answerOrNone(() => ages(span)),
     answerOrNone(quotas),
   ]);
-  return { at, timeline: found && timelineOf(found, at, range), quotas: allowed };
+  const timeline = (found: readonly TrafficAt[] | undefined) => found && timelineOf(found, at, range);
+  return { at, timeline: timeline(counted), ages: timeline(aged), quotas: allowed };
 }
 
 /** The numbers of a client. */

@@ -1,5 +1,5 @@
 import { type Traffic } from "#audit/traffic/instruments";
-import type { TrafficAt, TrafficSpan } from "#audit/traffic/span";
+import { spanUnits, type TrafficAt, type TrafficSpan } from "#audit/traffic/span";
 import { instant, type Instant } from "#kernel/clock";
 
 /** `tick`: the minutes or hours between two labels of the time axis. */
@@ -31,12 +31,10 @@ export interface Timeline {
   readonly bins: readonly { readonly from: Instant; readonly counts: Traffic; readonly isTick: boolean }[];
 }
 
-const unitMilliseconds = { minute: 60_000, hour: 3_600_000 } as const;
-
 /** The span that ends with the bin of this moment. */
 export function spanUntil(at: Instant, range: Range): Required<TrafficSpan> {
   const { by, step, bins } = ranges[range];
-  const last = Math.floor(at / (unitMilliseconds[by] * step)) * step;
+  const last = Math.floor(at / (spanUnits[by].milliseconds * step)) * step;
   return { by, step, from: last - (bins - 1) * step, to: last + step - 1 };
 }
 
@@ -46,11 +44,11 @@ export function timelineOf(found: readonly TrafficAt[], at: Instant, range: Rang
   const counts = new Map(found.map((each) => [each.at, each.counts]));
   return {
     range,
-    binSeconds: (unitMilliseconds[by] * step) / 1000,
+    binSeconds: (spanUnits[by].milliseconds * step) / 1000,
     bins: Array.from({ length: bins }, (_, i) => {
       const first = from + i * step;
       return {
-        from: instant(first * unitMilliseconds[by]),
+        from: instant(first * spanUnits[by].milliseconds),
         counts: counts.get(first) ?? new Map<string, number>(),
         isTick: first % tick === 0,
       };

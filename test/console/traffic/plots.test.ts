@@ -130,8 +130,9 @@ const timeline = hourOf([
   ["phylax_client_outcomes clinic TREAT disclosed", 4],
   ["phylax_of_another_version Okafor", 9],
 ]);
+const ages = hourOf([["phylax_ledger_behind_seconds s0-2026h2", 1_234]]);
 const shown = (maySeeClients: boolean, changes: object = {}) =>
-  htmlText(Plots({ report: { at, timeline, quotas: [], ...changes }, plots: plotsFor(maySeeClients) }));
+  htmlText(Plots({ report: { at, timeline, ages, quotas: [], ...changes }, plots: plotsFor(maySeeClients) }));
 
 test("each number stands beside its plot, and a table has each value for screen readers and the keyboard", ({
   expect,
@@ -147,20 +148,39 @@ test("each number stands beside its plot, and a table has each value for screen 
   expect(page).not.toContain("Okafor");
 });
 
-test("clients show to readers of the registry alone, and an instrument that is not counted has no plot", ({
-  expect,
-}) => {
+test("clients show to readers of the registry alone", ({ expect }) => {
   expect(shown(true)).toContain("clinic");
   expect(shown(false)).not.toContain("clinic");
   const known = plotsFor(true).map(([name]) => name);
   expect(known).toEqual(expect.arrayContaining(["requests", "refusals", "clients", "quotas"]));
-  expect(htmlText(Plots({ report: { at, timeline, quotas: undefined }, plots: plotsFor(true) }))).toContain(
-    "None in this range.",
-  );
+  expect(shown(true, { quotas: undefined })).toContain("None in this range.");
 });
 
-test("a book that does not answer is named, and the picker says which range is chosen", ({ expect }) => {
-  expect(shown(true, { timeline: undefined })).toContain("Traffic: does not answer");
+test("a book that does not answer is named while the ages show, and so the other way round", ({ expect }) => {
+  const withoutBook = shown(true, { timeline: undefined });
+  expect(withoutBook).toContain("Traffic: does not answer");
+  expect(withoutBook).toContain("<strong>1\u202F234\u00A0s</strong>");
+  expect(withoutBook).not.toContain("<h3>Requests</h3>");
+  const withoutWatch = shown(true, { ages: undefined });
+  expect(withoutWatch).toContain("Ages: does not answer");
+  expect(withoutWatch).not.toContain("<h3>Age of");
+  expect(withoutWatch).toContain("<h3>Requests</h3>");
+});
+
+test("the six worst ages are lines, the worst first, and a time without a look breaks a line", ({
+  expect,
+}) => {
+  const plot: Plot = { draws: "ages", gauge: "phylax_ledger_behind_seconds" };
+  const of = (log: number, seconds: number) => [`phylax_ledger_behind_seconds s${log}`, seconds] as const;
+  const logs = Array.from({ length: 9 }, (_, i) => of(i, i));
+  const found = hourOf([...logs, ["phylax_part_age_seconds revocations", 900]], [], [of(8, 0), of(0, 70)]);
+  const { lines, whole } = drawingOf(plot, found, undefined);
+  expect(lines.map(({ name }) => name)).toEqual(["s0", "s8", "s7", "s6", "s5", "s4"]);
+  expect(lines[1]?.values.slice(0, 4)).toEqual([8, undefined, 0, undefined]);
+  expect(whole).toBe(70);
+});
+
+test("the picker says which range is chosen", ({ expect }) => {
   const picker = htmlText(RangePicker({ page: "/console", range: "week" }));
   expect(picker.match(/href="\/console\?range=\w+"/gu)).toHaveLength(4);
   expect(picker).toContain('<a href="/console?range=week" aria-current="true">');

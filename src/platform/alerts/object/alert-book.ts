@@ -1,5 +1,5 @@
 import { DurableObject } from "cloudflare:workers";
-import { type GaugeReading, type WatchedPart, watchedParts } from "#audit/alerts/gauges";
+import { agesOf, type GaugeReading, type WatchedPart, watchedParts } from "#audit/alerts/gauges";
 import {
   type AlertFacts,
   type AlertStanding,
@@ -20,6 +20,7 @@ import type { AlertReport, DeadLetter, ShownSilence } from "#audit/alerts/report
 import { type AlertId, alertWindows, eachRule, unitOf } from "#audit/alerts/rules";
 import { isSilenced, type Silence } from "#audit/alerts/silence";
 import type { Traffic } from "#audit/traffic/instruments";
+import { spanUnits, type TrafficAt, type TrafficSpan } from "#audit/traffic/span";
 import { dayMilliseconds, type Instant, instant } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
 import type { LedgerHealthReport } from "#ledger/health";
@@ -58,6 +59,8 @@ const schema = `
   CREATE TABLE IF NOT EXISTS letters (number INTEGER PRIMARY KEY, message TEXT NOT NULL, at INTEGER NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS silences (id TEXT PRIMARY KEY, alerts TEXT NOT NULL, begins INTEGER NOT NULL,
     ends INTEGER NOT NULL, reason TEXT NOT NULL, operator TEXT NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS ages (unit TEXT NOT NULL, at INTEGER NOT NULL, series TEXT NOT NULL,
+    seconds INTEGER NOT NULL, PRIMARY KEY (unit, at, series)) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS key (one INTEGER PRIMARY KEY CHECK (one = 1), jwk TEXT NOT NULL) STRICT;
 `;
 
@@ -93,6 +96,17 @@ export class AlertBook extends DurableObject<AlertBookEnv> {
     const [row] = this.#ask<{ readings: string }>`SELECT readings FROM readings`;
     const stored = row === undefined ? [] : (JSON.parse(row.readings) as GaugeReading[]); // `#look` wrote them
     return stored.concat(this.#ages(now()), this.#letterCount());
+  }
+
+  /** The highest ages of each bin, oldest first. A bin without a look is not in it, nor a log that a look left out. */
+  ages({ by, from, to, step = 1 }: TrafficSpan): readonly TrafficAt[] {
+    const rows = this.#ask<{ bin: number; series: string; seconds: number }>`
+      SELECT at - at % ${step} AS bin, series, max(seconds) AS seconds FROM ages
+      WHERE unit = ${by} AND at BETWEEN ${from} AND ${to} GROUP BY bin, series ORDER BY bin`;
+    return Array.from(
+      Map.groupBy(rows, ({ bin }) => bin),
+      ([at, some]) => ({ at, counts: new Map(some.map(({ series, seconds }) => [series, seconds])) }),
+    );
   }
 
   async report(): Promise<AlertReport> {
@@ -153,8 +167,20 @@ export class AlertBook extends DurableObject<AlertBookEnv> {
         this.#ask`INSERT OR REPLACE INTO readings VALUES (1, ${readings})`;
       }
       if (totals !== undefined) this.#count(countedOf(totals, at));
+      this.#keepAges(at);
       this.#judge(at);
     });
+  }
+
+  #keepAges(at: Instant): void {
+    const ages = agesOf(this.readings());
+    for (const [unit, { milliseconds, kept }] of Object.entries(spanUnits)) {
+      const present = Math.floor(at / milliseconds);
+      for (const [series, seconds] of ages)
+        this.#ask`INSERT INTO ages VALUES (${unit}, ${present}, ${series}, ${seconds})
+          ON CONFLICT DO UPDATE SET seconds = max(seconds, excluded.seconds)`;
+      this.#ask`DELETE FROM ages WHERE unit = ${unit} AND at < ${present - kept}`;
+    }
   }
 
   /** A total that shrinks is a new traffic book: the windows begin again. */

@@ -2,8 +2,7 @@ import { DurableObject } from "cloudflare:workers";
 import { addWithin, KnownSeries, trafficMax } from "#audit/traffic/bounds";
 import { addTraffic } from "#audit/traffic/count";
 import { type Series, type Traffic } from "#audit/traffic/instruments";
-import type { TrafficAt, TrafficSpan } from "#audit/traffic/span";
-import { dayMilliseconds } from "#kernel/clock";
+import { spanUnits, type TrafficAt, type TrafficSpan } from "#audit/traffic/span";
 import { fromCbor, toCbor } from "#ledger/bytes/cbor";
 import { type AskSql, askSql, hasTable } from "#platform/ask-sql";
 
@@ -20,9 +19,6 @@ export interface TrafficPart {
 
 /** The name of the only object. */
 export const TRAFFIC_BOOK = "traffic";
-
-const minutesKept = (35 * dayMilliseconds) / 60_000;
-const hoursKept = (396 * dayMilliseconds) / 3_600_000; // 13 months
 
 const schema = `
   CREATE TABLE IF NOT EXISTS series (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,
@@ -56,8 +52,9 @@ export class TrafficBook extends DurableObject {
       this.#add(minutes);
       this.#ask`INSERT INTO logs VALUES (${log}, ${last}) ON CONFLICT DO UPDATE SET frame = excluded.frame`;
       const now = Date.now();
-      this.#ask`DELETE FROM minutes WHERE at < ${Math.floor(now / 60_000) - minutesKept}`;
-      this.#ask`DELETE FROM hours WHERE at < ${Math.floor(now / 3_600_000) - hoursKept}`;
+      const { minute, hour } = spanUnits;
+      this.#ask`DELETE FROM minutes WHERE at < ${Math.floor(now / minute.milliseconds) - minute.kept}`;
+      this.#ask`DELETE FROM hours WHERE at < ${Math.floor(now / hour.milliseconds) - hour.kept}`;
     });
     return last;
   }
