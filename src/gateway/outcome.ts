@@ -63,7 +63,7 @@ export type InterpretRefusal =
   /** The question is in the link: further parameters would be a second question. */
   | { readonly reason: "page_link_with_parameters" };
 
-/** Why the door of exports refuses. `field`: the name of a parameter. */
+/** Why the door of exports refuses. `parameter`: the name of the parameter. */
 export type ExportDoorRefusal =
   | { readonly reason: "export_unknown" | "too_many_exports" | "too_many_authorities" }
   | {
@@ -73,7 +73,7 @@ export type ExportDoorRefusal =
         | "export_format_not_supported"
         | "export_type_unknown"
         | "export_patient_not_here";
-      readonly field: string;
+      readonly parameter: string;
     };
 
 export type GatewayRefusal =

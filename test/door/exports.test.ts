@@ -131,22 +131,22 @@ test("the export of another client is as unknown as no export, and a deleted one
 });
 
 test.for([
-  ["$export?_type=Nothing", 400],
-  ["$export?_type=Patient&organizeOutputBy=Patient", 400],
-  ["$export?_type=Patient&_typeFilter=Patient%3F_sort%3Dname", 400],
-  ["Patient/$export?patient=Patient/a", 400],
-  ["Patient/$export?organizeOutputBy=Patient", 400],
-  ["Patient/$export?includeAssociatedData=LatestProvenanceResources", 400],
-  ["$export?_since=yesterday", 400],
-  ["Group/nowhere/$export", 403],
-  ["$export-status/x", 404],
-  ["$export-file/x/1", 404],
-] as const)("%s is refused", async ([path, status], { expect }) => {
+  ["$export?_type=Nothing", 400, "(_type)"],
+  ["$export?_type=Patient&_typeFilter=Patient%3F_sort%3Dname", 400, "(_typeFilter)"],
+  ["Patient/$export?patient=Patient/a", 400, "(patient)"],
+  ["Patient/$export?organizeOutputBy=Patient", 400, "(organizeOutputBy)"],
+  ["Patient/$export?includeAssociatedData=LatestProvenanceResources", 400, "(includeAssociatedData)"],
+  ["$export?_since=yesterday", 400, "(_since)"],
+  ["Group/nowhere/$export", 403, "no rule"],
+  ["$export-status/x", 404, "no such export"],
+  ["$export-file/x/1", 404, "no such export"],
+] as const)("%s is refused, by a text that names the fault", async ([path, status, named], { expect }) => {
   const reply = await start("payer", path);
   expect([reply.status, JSON.parse(reply.text)], reply.text).toEqual([
     status,
     expect.objectContaining({ resourceType: "OperationOutcome" }),
   ]);
+  expect(reply.text).toContain(named);
 });
 
 test("an ignored name and a type that the client may not search are in a file of errors, and nothing else is", async ({

@@ -261,7 +261,7 @@ class BulkDoor implements Door {
       if (bytes === undefined) return err({ reason: "body_too_large" } as const);
       const parameters = bytes.length === 0 ? { resourceType: "Parameters" } : readObject(bytes);
       if (parameters === undefined)
-        return err({ reason: "export_parameter_malformed", field: "Parameters" } as const);
+        return err({ reason: "export_parameter_malformed", parameter: "Parameters" } as const);
       return readExportParameters(parameters, level, handling, this.#ports.fhirBase(origin));
     };
     if (method !== "GET" && method !== "POST")

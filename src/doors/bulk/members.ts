@@ -38,7 +38,7 @@ export async function patientsNow(
   if (named === undefined) return ok([...members]);
   return named.every((id) => members.has(id))
     ? ok(named)
-    : err({ reason: "export_patient_not_here", field: "patient" });
+    : err({ reason: "export_patient_not_here", parameter: "patient" });
 }
 
 /** The patients who are members: neither inactive nor past the end of their period (FHIR R4 Group.member). */

@@ -39,7 +39,7 @@ export interface ExportRefusal {
     | "export_type_unknown"
     | "export_patient_not_here";
   /** The name of the parameter; never a value. */
-  readonly field: string;
+  readonly parameter: string;
 }
 
 export type Handling = "strict" | "lenient";
@@ -65,11 +65,11 @@ export function readExportParameters(
   const list = property(body, "parameter") ?? [];
   const isKnown = Object.keys(body).every((name) => bodyMembers.includes(name));
   if (textAt(body, "resourceType") !== "Parameters" || !isKnown || !isArray(list))
-    return err({ reason: "export_parameter_malformed", field: "Parameters" });
+    return err({ reason: "export_parameter_malformed", parameter: "Parameters" });
   const sent = list.map(sentIn);
   return sent.every((each) => each !== undefined)
     ? readSent(sent, { level, handling, base })
-    : err({ reason: "export_parameter_malformed", field: "Parameters" });
+    : err({ reason: "export_parameter_malformed", parameter: "Parameters" });
 }
 
 const bodyMembers = ["resourceType", "id", "meta", "parameter"];
@@ -150,7 +150,7 @@ function readSent(sent: readonly Sent[], asked: Asked): Result<ExportRequest, Ex
     else if (asked.handling === "lenient" && row?.limits !== true && parameterName.test(name))
       ignored.push(name);
     // The text of an unknown name is the client's own, and goes into records.
-    else return err({ reason: part.error, field: parameterName.test(name) ? name : "Parameters" });
+    else return err({ reason: part.error, parameter: parameterName.test(name) ? name : "Parameters" });
   }
   return ok({ ...request, ignored });
 }

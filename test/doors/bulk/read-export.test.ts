@@ -19,7 +19,7 @@ const byPost = (
   level: ExportLevel = group,
 ) => readExportParameters(bodyOf({ resourceType: "Parameters", parameter }), level, handling, base);
 
-const refused = (reason: string, field: string) => ({ ok: false, error: { reason, field } });
+const refused = (reason: string, parameter: string) => ({ ok: false, error: { reason, parameter } });
 const plain = {
   level: group,
   since: undefined,
