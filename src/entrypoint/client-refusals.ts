@@ -387,6 +387,9 @@ export const clientRefusals = {
       "A parameter of the export is not supported or malformed. Correct it, and start the export again.",
     ),
   ),
+  export_type_withheld: unsupported(
+    "The export can have no rows of a type in _type. Leave the type out, or send Prefer: handling=lenient: the manifest's error says why.",
+  ),
   query_too_long: fhir(414, "too-long", "The query is too long. Post the search to _search as a form."),
   query_malformed: misshapen("The query is malformed. Write it as UTF-8 in percent encoding."),
   too_many_parameters: fhir(400, "too-long", "There are too many parameters. Split the search."),

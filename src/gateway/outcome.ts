@@ -63,7 +63,7 @@ export type InterpretRefusal =
   /** The question is in the link: further parameters would be a second question. */
   | { readonly reason: "page_link_with_parameters" };
 
-/** Why the door of exports refuses. `parameter`: the name of the parameter. */
+/** Why the door of exports refuses. `parameter`: its name, or the types without a file. */
 export type ExportDoorRefusal =
   | { readonly reason: "export_unknown" | "too_many_exports" | "too_many_authorities" }
   | {
@@ -72,6 +72,7 @@ export type ExportDoorRefusal =
         | "export_parameter_malformed"
         | "export_format_not_supported"
         | "export_type_unknown"
+        | "export_type_withheld"
         | "export_patient_not_here";
       readonly parameter: string;
     };

@@ -163,6 +163,29 @@ test("an ignored name and a type that the client may not search are in a file of
   expect(errors.text).toContain("AuditEvent");
 });
 
+test("a type of _type without a file is refused by its name, on record, and under handling=lenient has a message", async ({
+  expect,
+}) => {
+  const kickOff = (handling: string) =>
+    phylax.ask("payer", "Patient/$export?_type=Patient,Practitioner,AuditEvent", {
+      headers: { prefer: `respond-async, handling=${handling}` },
+    });
+  const before = (await phylax.records()).length;
+  const strict = await kickOff("strict");
+  expect([strict.status, strict.text]).toEqual([
+    400,
+    expect.stringContaining("(Practitioner,AuditEvent)") as string,
+  ]);
+  const reasons = (await phylax.records()).slice(before).flatMap(({ event }) => event?.outcome?.reason ?? []);
+  expect(reasons).toEqual(["export_type_withheld"]);
+  const lenient = await kickOff("lenient");
+  const status = await phylax.ask("payer", String(lenient.headers["content-location"]));
+  const { output, error } = JSON.parse(status.text) as Manifest;
+  expect(output.map(({ type }) => type)).toEqual(["Patient"]);
+  const messages = text(await phylax.ask("payer", error[0]?.url ?? ""));
+  for (const type of ["Practitioner", "AuditEvent"]) expect(messages).toContain(type);
+});
+
 test("a row that may no longer leave at the download is not in the file, and nothing says why", async ({
   expect,
 }) => {

@@ -4,8 +4,7 @@ import { faceOf } from "#entrypoint/gateway-face";
 import { isArray, isObject, property, readObject, textAt, type JsonObject } from "#fhir/json/json";
 import { isLenient } from "#fhir/preconditions";
 import { readInteraction, type ExportStep } from "#fhir/interaction";
-import { hasPatients } from "#fhir/r4/compartment-tables";
-import { isResourceType, type ResourceType } from "#fhir/r4/elements";
+import type { ResourceType } from "#fhir/r4/elements";
 import { readElementList } from "#fhir/search/element-list";
 import { isTextTooLong, type QueryPair } from "#fhir/search/query";
 import type { Caller } from "#gateway/admission/caller";
@@ -26,8 +25,9 @@ import { err, ok, type Result } from "#kernel/result";
 import { ExportAsking, type ProvenRequest } from "./asking.ts";
 import { download, type DownloadPorts } from "./download.ts";
 import type { StoredFile, ExportJobs, StoredExport, StoredPatients } from "./export-jobs.ts";
+import { exportedTypes, type SearchedTypes } from "./exported-types.ts";
 import { exportStatusUrl, manifestOf, messagesOf } from "./manifest.ts";
-import { ownerParameter, patientsNow } from "./members.ts";
+import { patientsNow } from "./members.ts";
 import {
   readExportParameters,
   readExportQuery,
@@ -88,7 +88,14 @@ export async function serveExport(arrival: Arrival, ports: BulkPorts): Promise<R
     if (!asked.ok) return refusedAnswer(asked.error, answer);
     const searched = searchedTypes(statement);
     const stored = storedExport(wanted, patients, searched);
-    const readable = readableSearches(stored, searched);
+    const withheld = wanted.types.length > 0 && !isLenient(headers.get("prefer")) ? stored.withheldTypes : [];
+    const readable =
+      withheld.length === 0
+        ? readableSearches(stored, searched)
+        : err({
+            reason: "export_type_withheld",
+            parameter: withheld.map(({ type }) => type).join(),
+          } as const);
     const begun = readable.ok ? await ports.exports.addExport(caller.who.client.id, stored) : readable;
     if (!begun.ok) {
       const own = { ...request, id: ports.newId() };
@@ -114,18 +121,10 @@ export async function serveExport(arrival: Arrival, ports: BulkPorts): Promise<R
   function storedExport(
     wanted: ExportRequest,
     patients: StoredPatients,
-    searched: ReturnType<typeof searchedTypes>,
+    searched: SearchedTypes,
   ): StoredExport {
-    const types = wanted.types.length > 0 ? wanted.types : [...searched.keys()].filter(isResourceType);
-    const isLimited = patients.group !== undefined || patients.named !== undefined;
-    const isOfLevel = (type: string) =>
-      wanted.level.kind === "system" || (isLimited ? ownerParameter(type) !== undefined : hasPatients(type));
-    const ofLevel = types.filter(isOfLevel);
+    const { exported, withheld } = exportedTypes(wanted, searched);
     const byTime = (type: string) => searched.get(type)?.has("_lastUpdated") === true;
-    const isTimed = wanted.since !== undefined || wanted.until !== undefined;
-    const byOwner = (type: string) => searched.get(type)?.has(ownerParameter(type)) === true;
-    const mayLeave = (type: string) =>
-      searched.has(type) && (byTime(type) || !isTimed) && (byOwner(type) || !isLimited);
     return {
       id: ports.newId(),
       owner: ownerOf(caller),
@@ -137,9 +136,9 @@ export async function serveExport(arrival: Arrival, ports: BulkPorts): Promise<R
       startedAt: at,
       expires: instant(at + dayMilliseconds),
       patients,
-      files: ofLevel.filter(mayLeave).map((type) => fileFor(type, wanted, byTime(type) ? at : undefined)),
+      files: exported.map((type) => fileFor(type, wanted, byTime(type) ? at : undefined)),
       ignored: wanted.ignored,
-      withheldTypes: ofLevel.filter((type) => !mayLeave(type)),
+      withheldTypes: withheld,
     };
   }
 
@@ -314,7 +313,7 @@ function ownerOf({ who, token }: Caller): string {
 }
 
 /** The types that the client may search, each with its parameters, by its own statement of capabilities. */
-function searchedTypes(statement: string): ReadonlyMap<string, ReadonlySet<string | undefined>> {
+function searchedTypes(statement: string): SearchedTypes {
   const read = readObject(utf8(statement));
   const inside = (object: JsonObject | undefined, name: string): readonly JsonObject[] => {
     const list = object && property(object, name);
@@ -336,7 +335,7 @@ function searchedTypes(statement: string): ReadonlyMap<string, ReadonlySet<strin
  */
 function readableSearches(
   { files, base }: StoredExport,
-  searched: ReturnType<typeof searchedTypes>,
+  searched: SearchedTypes,
 ): Result<unknown, GatewayRefusal> {
   for (const { type, queries } of files)
     for (const query of queries) {

@@ -1,6 +1,7 @@
 import type { ResourceType } from "#fhir/r4/elements";
 import type { Instant } from "#kernel/clock";
 import type { Result } from "#kernel/result";
+import type { WithheldType } from "./exported-types.ts";
 
 /** A file of an export: the searches whose rows are its lines, each row once, asked when the file is downloaded. */
 export interface StoredFile {
@@ -32,9 +33,9 @@ export interface StoredExport {
   readonly expires: Instant;
   readonly patients: StoredPatients;
   readonly files: readonly StoredFile[];
-  /** Names of ignored parameters, and of types that the client may not search: the manifest's `error` lists them. */
+  /** Names of ignored parameters, and the types without a file: the manifest's `error` lists them. */
   readonly ignored: readonly string[];
-  readonly withheldTypes: readonly string[];
+  readonly withheldTypes: readonly WithheldType[];
 }
 
 /** The exports of a client. */

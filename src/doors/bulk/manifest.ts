@@ -1,5 +1,6 @@
 import type { JsonObject } from "#fhir/json/json";
 import type { StoredExport } from "./export-jobs.ts";
+import type { WithheldType } from "./exported-types.ts";
 
 type Located = Pick<StoredExport, "base" | "id">;
 
@@ -35,14 +36,29 @@ export const messagesOf = ({
   ...ignored.map((name) =>
     outcome("warning", "not-supported", `The parameter ${name} is not supported and was ignored.`),
   ),
-  ...withheldTypes.map((type) =>
+  ...withheldTypes.map(({ type, why }) => messages[why](type)),
+];
+
+const messages: Readonly<Record<WithheldType["why"], (type: string) => JsonObject>> = {
+  no_patients: (type) =>
+    outcome(
+      "information",
+      "not-supported",
+      `The type ${type} has no patients. Ask for it by an export of the system.`,
+    ),
+  no_owner_parameter: (type) =>
+    outcome(
+      "information",
+      "not-supported",
+      `FHIR R4 has no search for the rows of the type ${type} that a patient owns. Ask for it without a Group and without patient.`,
+    ),
+  not_searched: (type) =>
     outcome(
       "error",
       "forbidden",
       `The client may not search the type ${type}, or not by time or by patient.`,
     ),
-  ),
-];
+};
 
 const outcome = (severity: string, code: string, text: string): JsonObject => ({
   resourceType: "OperationOutcome",

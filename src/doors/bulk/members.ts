@@ -2,12 +2,12 @@ import { readInteraction } from "#fhir/interaction";
 import { joinBytes } from "#fhir/json/bytes";
 import { isArray, isObject, objectAt, property, readObject, textAt, type JsonObject } from "#fhir/json/json";
 import { localId } from "#fhir/r4/reference";
-import { ownedBy } from "#fhir/search/owner-parameter";
 import type { GatewayRefusal } from "#gateway/outcome";
 import { err, ok, type Result } from "#kernel/result";
 import type { Instant } from "#kernel/clock";
 import type { ExportAsking } from "./asking.ts";
 import type { StoredFile, StoredPatients } from "./export-jobs.ts";
+import { ownerParameter } from "./exported-types.ts";
 
 // A person's question may name as many (gateway/origin/named-patients).
 const patientsOfSearch = 20;
@@ -78,6 +78,3 @@ export function* searchesOf(
         yield `${query}&${code}=${names.join(",")}`;
       }
 }
-
-/** The search parameter of a type that names the patients who own its rows, if R4 has it. */
-export const ownerParameter = (type: string): string | undefined => ownedBy(type, [])?.definition.code;

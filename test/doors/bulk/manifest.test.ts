@@ -21,7 +21,11 @@ const stored: StoredExport = {
     { type: "Observation", queries: [] },
   ],
   ignored: ["organizeOutputBy", "custom"],
-  withheldTypes: ["AuditEvent"],
+  withheldTypes: [
+    { type: "AuditEvent", why: "not_searched" },
+    { type: "Contract", why: "no_owner_parameter" },
+    { type: "Practitioner", why: "no_patients" },
+  ],
 };
 
 test("a manifest names each file with its type, and the start as its time, and no number of rows", () => {
@@ -47,9 +51,16 @@ test("an export without files and messages has empty lists", () => {
 });
 
 test("each ignored parameter and each type that stays out has an OperationOutcome of its own", () => {
-  expect(messagesOf(stored).map((line) => JSON.stringify(line))).toEqual([
-    expect.stringContaining("The parameter organizeOutputBy is not supported and was ignored."),
-    expect.stringContaining("The parameter custom is not supported and was ignored."),
-    expect.stringContaining("The client may not search the type AuditEvent"),
-  ]);
+  expect(messagesOf(stored)).toMatchObject(
+    [
+      ["warning", "The parameter organizeOutputBy is not supported and was ignored."],
+      ["warning", "The parameter custom is not supported and was ignored."],
+      ["error", "The client may not search the type AuditEvent, or not by time or by patient."],
+      ["information", expect.stringContaining("rows of the type Contract that a patient owns")],
+      ["information", expect.stringContaining("The type Practitioner has no patients")],
+    ].map(([severity, text]) => ({
+      resourceType: "OperationOutcome",
+      issue: [{ severity, details: { text } }],
+    })),
+  );
 });
