@@ -3,9 +3,10 @@ import { test, vi } from "vitest";
 import type { AuditEvent } from "#audit/event";
 import { addTraffic, trafficOf } from "#audit/traffic/count";
 import type { Traffic } from "#audit/traffic/instruments";
+import { type AuditorSource, eventsOf } from "#auditing/ledger-events";
 import { TRAFFIC_BOOK, type TrafficPart } from "#platform/ledger/object/traffic/traffic-book";
 import { TrafficRows } from "#platform/ledger/object/traffic/traffic-rows";
-import { failure, ledger, openAll, ownLog, positionOf, shard } from "./worker.ts";
+import { failure, ledger, ownLog, positionOf, publicReader, shard, verifierOf } from "./worker.ts";
 
 const book = () => ledger.TRAFFIC_BOOK.getByName(TRAFFIC_BOOK);
 const [auditor = {}] = ledger.AUDITOR_PRIVATE_KEYS;
@@ -43,14 +44,31 @@ const disclosure = (event: Partial<AuditEvent> = {}): AuditEvent =>
     ...event,
   });
 
-/** What an auditor counts in the opened records of a log; an event that several records hold counts once. */
-async function countedByAuditor(log: string): Promise<Traffic> {
-  const sum = new Map<string, number>();
-  const events = new Map<string, AuditEvent>();
-  for (const record of await openAll(log, auditor))
-    if (record !== undefined) events.set(`${record.event.id} ${record.event.step ?? 0}`, record.event);
-  for (const event of events.values()) addTraffic(sum, trafficOf([event]));
-  return sum;
+/**
+ * Opens a log as an auditor and answers what the records of an hour, or of all hours, count. The hour of a record is
+ * its frame's: the log counts in the commit that stores it.
+ */
+async function audited(log: string): Promise<(hour?: number) => Traffic> {
+  const found: { readonly hour: number; readonly event: AuditEvent }[] = [];
+  const source: AuditorSource = {
+    keys: [verifierOf(log)],
+    auditors: [auditor],
+    only: [],
+    readerOf: publicReader,
+    nowSeconds: Math.ceil(Date.now() / 1000),
+    wait: (milliseconds) => scheduler.wait(milliseconds),
+    onDeleted: () => undefined, // never: a log is deleted six years after its end
+  };
+  for await (const one of eventsOf(source)) {
+    if (!("event" in one)) throw new Error("a record did not open");
+    found.push({ hour: Math.floor(one.frame.seconds / 3_600), event: one.event });
+  }
+  return (hour) => {
+    const sum = new Map<string, number>();
+    for (const one of found)
+      if (hour === undefined || one.hour === hour) addTraffic(sum, trafficOf([one.event]));
+    return sum;
+  };
 }
 
 const minus = (after: Traffic, before: Traffic): Record<string, number> =>
@@ -66,7 +84,7 @@ test("the totals are what an auditor counts in the opened records, whatever rest
   const log = ownLog();
   await shard(log).append([request({ outcome: { reason: "token_missing" } })]); // and the ledger's configuration
   await runDurableObjectAlarm(shard(log));
-  const [before, auditedBefore] = [await book().totals(), await countedByAuditor(log)];
+  const [before, auditedBefore] = [await book().totals(), (await audited(log))()];
   for (let i = 0; i < 5; i++) await shard(log).append([disclosure()]);
   const write = { id: id(), what: { interaction: "update", type: "Patient", id: "canary-row" } };
   await shard(log).append([disclosure({ ...write, kind: "intent", step: 0, counts: {} })]);
@@ -79,7 +97,8 @@ test("the totals are what an auditor counts in the opened records, whatever rest
   await runDurableObjectAlarm(shard(log));
   await runDurableObjectAlarm(shard(log));
   const added = minus(await book().totals(), before);
-  expect(added).toEqual(minus(await countedByAuditor(log), auditedBefore));
+  await scheduler.wait(1_001); // a checkpoint is signed once a second at most
+  expect(added).toEqual(minus((await audited(log))(), auditedBefore));
   expect(added).toEqual({
     "phylax_requests search-type": 5,
     "phylax_requests update": 1,
@@ -95,6 +114,68 @@ test("the totals are what an auditor counts in the opened records, whatever rest
     storage.sql.exec("SELECT * FROM traffic").toArray(),
   );
   expect(rows, "the log keeps no row that the book has").toEqual([]);
+});
+
+test("a stored hour has what an auditor counts in the records of that hour, whatever restarts amid a minute", async ({
+  expect,
+}) => {
+  const hour = Math.floor(Date.now() / 3_600_000) - 8; // no other test counts in it
+  const log = ownLog();
+  const append = (...events: readonly AuditEvent[]) => shard(log).append(events);
+  const restart = (part: DurableObjectStub) =>
+    failure(() => runInDurableObject(part, (_, state) => state.abort("a restart amid a minute")));
+  const stored = async (at: number) => (await book().span({ by: "hour", from: at, to: at }))[0]?.counts;
+  const clock = (seconds: number) => vi.setSystemTime((hour * 3_600 + seconds) * 1_000);
+  const refused = (reason: string) =>
+    request({ who: { client: "claimed" }, outcome: { status: 401, reason } });
+  vi.useFakeTimers({ toFake: ["Date"] });
+  try {
+    clock(-5);
+    const write = { id: id(), what: { interaction: "update", type: "Patient", id: "canary-row" } };
+    const begunBefore = disclosure(); // its record is stored in the hour
+    await append(disclosure({ ...write, kind: "intent", step: 0, counts: {} }));
+    await append(refused("token_missing"));
+    clock(0);
+    await append(disclosure({ ...write, kind: "write", step: 1, counts: {}, patients: [] }));
+    await append(begunBefore);
+    await runDurableObjectAlarm(shard(log));
+    clock(1_800);
+    for (let i = 0; i < 3; i++) await append(disclosure());
+    await restart(shard(log)); // no alarm has handed these numbers over
+    await append(disclosure({ why: { purposes: ["HPAYMT"] } }));
+    await runDurableObjectAlarm(shard(log));
+    await restart(book());
+    clock(1_820); // the minute goes on
+    await append(refused("token_invalid"));
+    await append(disclosure({ what: { interaction: "read", type: "Patient", id: "canary-row" } }));
+    await restart(shard(log));
+    await runDurableObjectAlarm(shard(log));
+    clock(3_599);
+    const repeated = refused("token_invalid");
+    await append(repeated);
+    clock(3_600);
+    await append(repeated); // after a lost answer: it has the first position
+    await append(disclosure());
+    await runDurableObjectAlarm(shard(log));
+    await runDurableObjectAlarm(shard(log));
+    const counted = await audited(log);
+    for (const each of [hour - 1, hour, hour + 1]) expect(await stored(each)).toEqual(counted(each));
+    expect(Object.fromEntries(counted(hour))).toEqual({
+      "phylax_requests read": 1,
+      "phylax_requests search-type": 5,
+      "phylax_requests none": 2,
+      "phylax_outcomes read disclosed": 1,
+      "phylax_outcomes search-type disclosed": 5,
+      "phylax_outcomes update written": 1,
+      "phylax_outcomes none refused": 2,
+      "phylax_client_outcomes clinic TREAT disclosed": 5,
+      "phylax_client_outcomes clinic TREAT written": 1,
+      "phylax_client_outcomes clinic HPAYMT disclosed": 1,
+      "phylax_refusals token_invalid": 2,
+    });
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 test("a part whose answer was lost is added once, also if further frames came meanwhile", async ({
