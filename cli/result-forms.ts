@@ -26,6 +26,7 @@ const record: Members = {
 const agreementMembers = {
   id: "id",
   client: "id",
+  "kind?": "`business-associate`, `data-use` or `authorization`",
   state: "`in force`, `ends soon` (within thirty days), `ended` or `not begun`",
   from: "time",
   to: "time",

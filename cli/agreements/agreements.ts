@@ -18,6 +18,7 @@ const agreement = z.looseObject({
   purposes: z.array(z.string()),
   from: z.string(),
   to: z.string(),
+  kind: z.string().optional(),
   documentHash: z.string(),
 });
 const grant = z.looseObject({
@@ -56,6 +57,7 @@ const stateOf = ({ from, to }: Agreement): AgreementState =>
 const shown = (each: Agreement, grants: readonly Grant[]) => ({
   id: each.id,
   client: each.client,
+  ...(each.kind !== undefined && { kind: each.kind }),
   state: stateOf(each),
   from: each.from,
   to: each.to,
@@ -110,6 +112,7 @@ export async function agreementShow(args: readonly string[]): Promise<number> {
 const linesOf = ({
   id,
   client,
+  kind,
   state,
   from,
   to,
@@ -119,6 +122,7 @@ const linesOf = ({
 }: ReturnType<typeof shown>) => [
   `${id}  ${client}  ${state}`,
   `  from ${from} until ${to}`,
+  ...(kind === undefined ? [] : [`  kind: ${kind}`]),
   `  purposes: ${purposes.join(" ")}`,
   `  grants: ${grants.join(" ") || "none"}`,
   `  document: sha-256 ${documentHash}`,

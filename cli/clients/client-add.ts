@@ -22,6 +22,7 @@ const options = {
   issuer: { type: "string" },
   "external-id": { type: "string" },
   agreement: { type: "string" },
+  "agreement-kind": { type: "string" },
   document: { type: "string" },
   from: { type: "string" },
   to: { type: "string" },
@@ -89,6 +90,7 @@ function entriesOf(id: string, values: Values): object {
             purposes,
             from: values.from ?? new Date().toISOString(),
             to: needed("--to", values.to),
+            ...(values["agreement-kind"] !== undefined && { kind: values["agreement-kind"] }),
             documentHash: createHash("sha256").update(readFileSync(document)).digest("hex"),
           },
         ];

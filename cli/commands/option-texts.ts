@@ -71,6 +71,8 @@ const texts: Readonly<Record<string, string>> = {
   "--jwks": "file with public keys: a JWK Set, or one JWK",
   "client add --dpop": "the client's tokens are bound to a key, not to a certificate",
   "--agreement": "id of the agreement",
+  "--agreement-kind":
+    "`business-associate`, `data-use` or `authorization`; a limited data set needs `data-use`",
   "--document": "file of the signed document; its SHA-256 is registered or compared",
   "client add --from": "day or time at which the agreement begins (default: now)",
   "client add --to": "day on which the agreement ends",

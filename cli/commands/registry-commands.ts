@@ -98,13 +98,14 @@ export const registryCommands: readonly Command[] = [
     result: forms.clientAdded,
     takes: [
       `ID [--kind KIND] [--auth METHOD] [--cert PEM]… [--jwks FILE] [--dpop] [--why TEXT] ${asOperator}`,
-      "    [--agreement ID --document FILE --to TIME [--from TIME] --purpose CODE…]",
+      "    [--agreement ID [--agreement-kind KIND] --document FILE --to TIME [--from TIME] --purpose CODE…]",
       "    [--policy NAME|DIGEST [--origin NAME] [--scopes SCOPES] [--requests N] [--window SECONDS]]",
       "    [--issuer ISS --external-id ID]",
     ].join("\n"),
     does: "Registers a client with its keys, agreement and grants in one change, and says what is missing.",
     examples: [
       "phylax client add lab --kind laboratory --jwks lab.jwks.json --cert lab.pem --agreement lab-baa --document baa.pdf --to 2028-01-01 --purpose TREAT --policy sha256:…",
+      "phylax client add study --kind research --auth tls_client_auth --cert study.pem --agreement study-dua --agreement-kind data-use --document dua.pdf --to 2028-01-01 --purpose HRESCH --policy hresch-limited",
     ],
     load: async () => (await import("../clients/client-add.ts")).clientAdd,
   },

@@ -240,6 +240,35 @@ test("a client is registered in one act, rotated, limited, suspended and ended b
   expect((await command("client", "list", "imaging")).code).toBe(2);
 });
 
+test("a limited data set is granted to a new client under a data use agreement alone, and a renewal is one too", async () => {
+  const pki = file("pki");
+  await ensureAuthority(pki);
+  const { cert } = await issueClientCertificate(pki, "heart", "O=Test, CN=heart");
+  writeFileSync(file("dua.pdf"), "a data use agreement");
+  const client = [
+    "client",
+    "add",
+    "heart",
+    "--kind",
+    "research",
+    "--auth",
+    "tls_client_auth",
+    "--cert",
+    cert,
+  ];
+  const contract = ["--agreement", "heart-dua", "--document", file("dua.pdf"), "--to", "2036-01-01"];
+  const grant = ["--purpose", "HRESCH", "--policy", "hresch-limited"];
+  const adds = (...kind: readonly string[]) => command(...client, ...contract, ...grant, ...kind);
+  for (const kind of [[], ["--agreement-kind", "business-associate"], ["--agreement-kind", "dua"]])
+    expect((await adds(...kind)).code, kind.join(" ")).toBe(2);
+  expect((await command("client", "list", "heart")).code, "nothing was registered").toBe(2);
+  expect(await adds("--agreement-kind", "data-use")).toMatchObject({ code: 0 });
+  expect((await command("agreement", "show", "heart-dua")).out).toContain("kind: data-use");
+  const renewal = ["--new-id", "heart-dua-2", "--document", file("dua.pdf"), "--to", "2037-01-01"];
+  expect(await command("agreement", "renew", "heart-dua", ...renewal)).toMatchObject({ code: 0 });
+  expect((await command("agreement", "show", "heart-dua-2")).out).toContain("kind: data-use");
+});
+
 test("an agreement is renewed with its grants and ended, and its needless certificates are listed", async () => {
   const pki = file("pki");
   await ensureAuthority(pki);
