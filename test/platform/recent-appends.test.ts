@@ -11,7 +11,17 @@ const sha256 = (text: string) => createHash("sha256").update(text).digest();
 function draftOf(number: number, step = 0, place = number): Draft {
   const id = sha256(`id ${number}`).subarray(0, 8).toString("hex") + place.toString(16).padStart(16, "0");
   const digest = sha256(`digest ${number} ${step}`).subarray(0, 16);
-  return { id, step, digest, definitions: [], records: [], leafBytes: 0, lineBytes: 0, traffic: new Map() };
+  return {
+    id,
+    step,
+    digest,
+    definitions: [],
+    records: [],
+    leafBytes: 0,
+    lineBytes: 0,
+    traffic: new Map(),
+    ends: [],
+  };
 }
 const recordedOf = (number: number, frame: number): Recorded => ({
   log: "s1-2026h2",

@@ -3,12 +3,13 @@ import type { Disclosures as Accounting, LinesRequest } from "#audit/accounting/
 import type { HoldersRequest } from "#audit/accounting/holders";
 import { type AccountingToWrite, type AccountingWriter, writeAccounting } from "#audit/accounting/written";
 import type { LedgerRestore } from "#ledger/restore";
+import type { TailCursor } from "#audit/traffic/ends";
 import type { TrafficSpan } from "#audit/traffic/span";
 import { instant } from "#kernel/clock";
 import { AccountingDesk } from "#platform/ledger/isolate/accounting-desk";
 import { AccountingIntake } from "#platform/ledger/object/accounting/accounting-intake";
 import { AccountingShelf } from "#platform/ledger/object/accounting/accounting-shelf";
-import { ledgerHealth, shardsOfHalfYear } from "#platform/ledger/isolate/ledger-health";
+import { ledgerHealth, shardsOfHalfYear, tailOf } from "#platform/ledger/isolate/ledger-health";
 import { RecoveryDesk } from "#platform/ledger/isolate/recovery-desk";
 import { LedgerDoor } from "#platform/ledger/isolate/public-door";
 import { regionlessStubs } from "#platform/ledger/client/stubs";
@@ -52,7 +53,7 @@ export class AccountingHolds extends WorkerEntrypoint<LedgerWorkerEnv> {
 
 /**
  * The public numbers of all open logs for the operators' console, the shards of the half-year, and the totals of
- * requests, also by time. It discloses nothing else and changes nothing.
+ * requests, also by time, and the newest ends of requests. It discloses nothing else and changes nothing.
  */
 export class LedgerHealth extends WorkerEntrypoint<LedgerWorkerEnv> {
   report() {
@@ -69,6 +70,10 @@ export class LedgerHealth extends WorkerEntrypoint<LedgerWorkerEnv> {
 
   trafficOf(span: TrafficSpan) {
     return this.#book.span(span);
+  }
+
+  ends(after: TailCursor) {
+    return tailOf(this.env, instant(Date.now()), after);
   }
 
   get #book() {

@@ -1,6 +1,7 @@
 import { operationNames } from "#fhir/operations";
 import type { AuditEvent } from "#audit/event";
-import { otherLabel, type Series, seriesOf, type Traffic } from "./instruments.ts";
+import type { RequestEnd } from "./ends.ts";
+import { labelOf, otherLabel, type Series, seriesOf, type Traffic } from "./instruments.ts";
 
 /** Kinds of which each record has an interaction of FHIR. The further kinds count under their own name. */
 const ofFhir: ReadonlySet<string> = new Set([
@@ -41,25 +42,44 @@ const ofNoRequest: ReadonlySet<string> = new Set(["configuration", "measurement"
  * The numbers that the records of an append add. A request is counted once, by its append of step 0; its end by the
  * record that ends it. Windows and the content of a write's answer end nothing.
  */
-export function trafficOf(events: readonly AuditEvent[]): Traffic {
+export function trafficOf(events: readonly AuditEvent[], ends = endsOf(events)): Traffic {
   const traffic = new Map<Series, number>();
   const [first] = events;
   if (first !== undefined && (first.step ?? 0) === 0 && !ofNoRequest.has(first.kind))
     add(traffic, seriesOf("phylax_requests", [interactionOf(first)]), 1);
-  for (const event of events) {
-    for (const [reason, n] of Object.entries(event.tally ?? {}))
-      add(traffic, seriesOf("phylax_refusals", [reason]), n);
-    const outcome = outcomeOf(event);
-    if (outcome === undefined) continue;
-    if (outcome === "refused")
-      add(traffic, seriesOf("phylax_refusals", [event.outcome?.reason ?? otherLabel]), 1);
-    add(traffic, seriesOf("phylax_outcomes", [interactionOf(event), outcome]), 1);
-    const [purpose] = event.why?.purposes ?? [];
-    // A claimed client has no purpose on record: only a proven one becomes a label.
-    if (event.who?.client !== undefined && purpose !== undefined)
-      add(traffic, seriesOf("phylax_client_outcomes", [event.who.client, purpose, outcome]), 1);
+  for (const { count, reason, outcome, interaction, client, purpose } of ends) {
+    if (reason !== undefined) add(traffic, seriesOf("phylax_refusals", [reason]), count);
+    if (interaction === undefined) continue;
+    add(traffic, seriesOf("phylax_outcomes", [interaction, outcome]), count);
+    if (client !== undefined && purpose !== undefined)
+      add(traffic, seriesOf("phylax_client_outcomes", [client, purpose, outcome]), count);
   }
   return traffic;
+}
+
+/** The ends that the records of an append are, of requests and of the writes and refusals of a batch. */
+export function endsOf(events: readonly AuditEvent[]): readonly RequestEnd[] {
+  return events.flatMap((event) => {
+    const { at } = event;
+    const ends: RequestEnd[] = Object.entries(event.tally ?? {}).map(([reason, count]) => {
+      return { at, count, outcome: "refused", reason: labelOf(reason) };
+    });
+    const outcome = outcomeOf(event);
+    if (outcome === undefined) return ends;
+    const [purpose] = event.why?.purposes ?? [];
+    const { client } = event.who ?? {};
+    ends.push({
+      at,
+      count: 1,
+      interaction: interactionOf(event),
+      outcome,
+      ...(outcome === "refused" && { reason: labelOf(event.outcome?.reason ?? otherLabel) }),
+      // A claimed client has no purpose on record: only a proven one becomes a label.
+      ...(client !== undefined &&
+        purpose !== undefined && { client: labelOf(client), purpose: labelOf(purpose) }),
+    });
+    return ends;
+  });
 }
 
 /** Adds the numbers of an append to a sum. */

@@ -125,8 +125,11 @@ export const otherLabel = "other";
 // no space, so that a series can be split again; quotes and backslashes are never ours
 const labelForm = /^[A-Za-z0-9$._:/@~+-]{1,64}$/u;
 
+/** A value as a label. */
+export const labelOf = (value: string): string => (labelForm.test(value) ? value : otherLabel);
+
 export const seriesOf = (instrument: InstrumentName, labels: readonly string[]): Series =>
-  [instrument, ...labels.map((label) => (labelForm.test(label) ? label : otherLabel))].join(" ");
+  [instrument, ...labels.map(labelOf)].join(" ");
 
 /**
  * The instrument and the labels of a series, of a histogram also its part (`waitParts`). Undefined: a series of a

@@ -1,7 +1,7 @@
 import { test } from "vitest";
 import { type AuditEvent, eventKinds } from "#audit/event";
 import { metricsText } from "#audit/traffic/exposition";
-import { addTraffic, trafficOf } from "#audit/traffic/count";
+import { addTraffic, endsOf, trafficOf } from "#audit/traffic/count";
 import { instant } from "#kernel/clock";
 
 /** A value of each identifier of 45 CFR 164.514(b)(2)(i). */
@@ -64,7 +64,20 @@ test("no identifier of any kind becomes a label, whatever field of whatever reco
   }
 });
 
+test("no identifier of any kind stands in an end that an operator watches", ({ expect }) => {
+  for (const kind of Object.keys(eventKinds))
+    for (const canary of Object.values(canaries)) {
+      const refused = { ...eventWith(canary, kind), outcome: { status: 403, reason: "two words" } };
+      expect(JSON.stringify(endsOf([refused]))).not.toContain(canary);
+      expect(JSON.stringify(endsOf([refused]))).not.toContain("two words");
+    }
+  expect(endsOf([eventWith(canaries.name, "disclosure")])).toMatchObject([
+    { interaction: "other", client: "clinic" },
+  ]);
+});
+
 test("the client that an unproven caller claims is no label", ({ expect }) => {
   const claimed = { ...eventWith("read", "refusal"), who: { client: canaries.name }, why: undefined };
   expect(metricsText(trafficOf([claimed]), "prometheus")).not.toContain(canaries.name);
+  expect(JSON.stringify(endsOf([claimed]))).not.toContain(canaries.name);
 });

@@ -2,6 +2,7 @@ import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { test, vi } from "vitest";
 import type { AuditEvent } from "#audit/event";
 import { addTraffic, trafficOf } from "#audit/traffic/count";
+import { endsRemembered, RecentEnds } from "#audit/traffic/ends";
 import type { Traffic } from "#audit/traffic/instruments";
 import { type AuditorSource, eventsOf } from "#auditing/ledger-events";
 import { TRAFFIC_BOOK, type TrafficPart } from "#platform/ledger/object/traffic/traffic-book";
@@ -216,6 +217,63 @@ test("no text of a request stands in a number, a total or a row, whatever its la
   );
   expect(stored).toContain("search-type");
   expect(stored).not.toMatch(/canary/iu);
+});
+
+test("a reader behind a frame sees each later end of a request, and no text of a request", async ({
+  expect,
+}) => {
+  const log = ownLog();
+  const began = await shard(log).endsSince(undefined);
+  expect(began).toMatchObject({ frame: -1, ends: [], isIncomplete: false });
+  await shard(log).append([disclosure()]);
+  const write = { id: id(), what: { interaction: "update", type: "Patient", id: "canary-row" } };
+  await shard(log).append([disclosure({ ...write, kind: "intent", step: 0 })]);
+  await shard(log).append([disclosure({ ...write, kind: "write", step: 1, patients: [], counts: {} })]);
+  const claimed = { who: { client: "claimed" }, from: { address: "canary-address" } };
+  await shard(log).append([request({ ...claimed, outcome: { status: 401, reason: "token_invalid" } })]);
+  const seen = await shard(log).endsSince(began.frame);
+  const time = { recordedAt: expect.any(Number), milliseconds: expect.any(Number), count: 1 };
+  const proven = { client: "clinic", purpose: "TREAT" };
+  expect(seen.ends).toEqual([
+    { ...time, ...proven, interaction: "search-type", outcome: "disclosed" },
+    { ...time, ...proven, interaction: "update", outcome: "written" },
+    { ...time, interaction: "none", outcome: "refused", reason: "token_invalid" },
+  ]);
+  expect(JSON.stringify(seen)).not.toMatch(/canary|claimed/iu);
+  expect(await shard(log).endsSince(seen.frame)).toMatchObject({ ends: [], isIncomplete: false });
+});
+
+test("a log that restarts says that ends are missing to a reader who has not seen them, and to no other", async ({
+  expect,
+}) => {
+  const log = ownLog();
+  await shard(log).append([disclosure()]);
+  const { frame: seen } = await shard(log).endsSince(undefined);
+  await shard(log).append([disclosure()]);
+  const restart = () => failure(() => runInDurableObject(shard(log), (_, state) => state.abort("a restart")));
+  await restart();
+  const late = await shard(log).endsSince(seen);
+  expect(late).toMatchObject({ frame: seen + 1, ends: [], isIncomplete: true });
+  await restart();
+  expect(await shard(log).endsSince(late.frame)).toMatchObject({ ends: [], isIncomplete: false });
+});
+
+test("a flood leaves the newest ends in memory, and says that earlier ones are missing", ({ expect }) => {
+  const recent = new RecentEnds(-1);
+  const end = { at: 0 as AuditEvent["at"], count: 1, outcome: "refused", reason: "token_missing" };
+  for (let frame = 0; frame < 40; frame++)
+    recent.add(
+      frame,
+      end.at,
+      Array.from({ length: 100 }, () => end),
+    );
+  expect(recent.since(-1, 39)).toMatchObject({ frame: 39, isIncomplete: true });
+  expect(recent.since(-1, 39).ends).toHaveLength(endsRemembered);
+  expect(recent.since(34, 39)).toMatchObject({ isIncomplete: false });
+  expect(recent.since(34, 39).ends).toHaveLength(endsRemembered);
+  recent.add(40, end.at, [end]);
+  expect(recent.since(34, 40), "a part of frame 35 is forgotten").toMatchObject({ isIncomplete: true });
+  expect(recent.since(35, 40)).toMatchObject({ isIncomplete: false });
 });
 
 test("a flood of clients and series stays within its limits, and no sum loses a number", async ({

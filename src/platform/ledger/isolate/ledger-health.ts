@@ -1,3 +1,4 @@
+import type { Tail, TailCursor } from "#audit/traffic/ends";
 import type { Instant } from "#kernel/clock";
 import { utf8 } from "#kernel/encoded";
 import type { HalfYearShards, LedgerHealthReport, LogHealth, WitnessHealth } from "#ledger/health";
@@ -82,6 +83,31 @@ export async function shardsOfHalfYear(
   const halfYear = halfYearOf(at);
   const root = logStubs(env.LEDGER_ROOT, readLedgerPlacement(env))(ROOT_LOG);
   return { halfYear, shards: (await root.layoutOf(halfYear)) ?? null };
+}
+
+/** The newest ends of requests in all open logs, and where to go on. A log that does not answer is left for later. */
+export async function tailOf(
+  env: Pick<LedgerHealthEnv, "LEDGER_SHARD" | keyof PlacementVariables>,
+  at: Instant,
+  after: TailCursor,
+): Promise<Tail> {
+  const placement = readLedgerPlacement(env);
+  const logOf = logStubs(env.LEDGER_SHARD, placement);
+  const isBegun = Object.keys(after).length > 0;
+  const partOf = async (log: string) => {
+    // a log that came since is shown from its begin
+    const part = await answered(logOf(log).endsSince(after[log] ?? (isBegun ? -1 : undefined)));
+    return { log, part, standIn: part?.standIn ?? null };
+  };
+  const logs = openLogs(placement.layout.shards, at).map((log) => askWithStandIns(log, partOf));
+  const parts = (await Promise.all(logs)).flat();
+  const ends = parts.flatMap(({ part }) => part?.ends ?? []);
+  const frames = parts.flatMap(({ log, part }) => (part === undefined ? [] : [[log, part.frame] as const]));
+  return {
+    ends: ends.toSorted((one, other) => one.recordedAt - other.recordedAt),
+    incomplete: parts.flatMap(({ log, part }) => (part?.isIncomplete === true ? [log] : [])),
+    after: { ...after, ...Object.fromEntries(frames) },
+  };
 }
 
 interface Asked {

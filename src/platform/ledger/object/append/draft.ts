@@ -4,7 +4,8 @@ import { writeLineConsents } from "#audit/accounting/line-consents";
 import { readEvent } from "#audit/check";
 import { digestsNamed } from "#audit/definition";
 import type { AuditEvent } from "#audit/event";
-import { trafficOf } from "#audit/traffic/count";
+import { endsOf, trafficOf } from "#audit/traffic/count";
+import type { RequestEnd } from "#audit/traffic/ends";
 import type { Traffic } from "#audit/traffic/instruments";
 import { APPEND_LEAF_BYTES_MAX, bytesOfLines, LINE_BYTES_MAX, RECORDS_MAX } from "#audit/append-size";
 import { type EventRecord, recordsOf } from "#audit/split";
@@ -26,6 +27,7 @@ export interface Draft {
   readonly lineBytes: number;
   /** The numbers that its records add (audit/traffic). */
   readonly traffic: Traffic;
+  readonly ends: readonly RequestEnd[];
 }
 
 export interface DraftRecord {
@@ -64,8 +66,10 @@ export function draftAppend(input: unknown, subjectKey: Secret<Uint8Array>): Dra
   const [first] = events;
   if (first === undefined) throw new TypeError("ledger: an append is 1 to 254 events");
   const definitions = [...new Set(events.flatMap(digestsNamed))];
-  const traffic = trafficOf(events);
-  return { id: first.id, step: first.step ?? 0, digest, definitions, records, leafBytes, lineBytes, traffic };
+  const ends = endsOf(events);
+  const traffic = trafficOf(events, ends);
+  const { id, step = 0 } = first;
+  return { id, step, digest, definitions, records, leafBytes, lineBytes, traffic, ends };
 }
 
 function readWritable(input: unknown): AuditEvent {

@@ -1,5 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
 import type { AuditEvent } from "#audit/event";
+import type { TailPart } from "#audit/traffic/ends";
 import { instant } from "#kernel/clock";
 import type { CopyHealth } from "#ledger/flush";
 import { keyLayout } from "#ledger/layout";
@@ -304,6 +305,14 @@ export class LedgerShard extends DurableObject<ShardEnv> {
         await this.#drain.shelve(call.shelves);
         return true;
     }
+  }
+
+  /**
+   * The newest ends of requests behind a frame, as far as this object's memory has them; undefined: none, for a
+   * reader who begins. Labels, times and numbers alone.
+   */
+  endsSince(frame: number | undefined): TailPart & { readonly standIn: string | null } {
+    return { ...this.#writer.endsSince(frame), standIn: this.#rebuild.standIn ?? null };
   }
 
   async status(): Promise<ShardStatus> {

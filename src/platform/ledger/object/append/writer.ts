@@ -1,6 +1,7 @@
 import type { AuditEvent, Configuration } from "#audit/event";
 import type { Counted, DefinitionMissing, Recorded, Replayed } from "#audit/ports";
 import { instant, type Instant } from "#kernel/clock";
+import { RecentEnds, type TailPart } from "#audit/traffic/ends";
 import { readIsolateText } from "#audit/traffic/isolate-text";
 import { commit, type Head } from "#ledger/commit";
 import { CommitPatience } from "#ledger/commit-patience";
@@ -55,6 +56,7 @@ export class LedgerWriter {
   readonly #listener: WriterListener;
   readonly #traffic: TrafficRows;
   readonly #recent = new RecentAppends();
+  readonly #ends: RecentEnds;
   #proofs: UsedProofs;
   readonly #configurations: RecordedConfigurations;
   readonly #definitions = new LogDefinitions();
@@ -92,6 +94,7 @@ export class LedgerWriter {
     this.#proofs = new UsedProofs(ctx.storage.sql, instant(Date.now()));
     this.#configurations = new RecordedConfigurations(ctx.storage.sql, log);
     ({ head: this.#head, keyEpoch: this.#keyEpoch, isSealed: this.#isSealed } = restored);
+    this.#ends = new RecentEnds(this.#frame);
     if (this.#head.frame === undefined) return;
     const since = Math.floor((Date.now() - RECENT_MS) / 1000) - 10; // frame times are rounded down to 10 s
     for (const { number, seconds, hash, recent } of store.recent(since)) {
@@ -102,6 +105,15 @@ export class LedgerWriter {
   /** The head after the last commit. The output gate holds every answer about it until it is durable. */
   get head(): Head {
     return this.#head;
+  }
+
+  get #frame(): number {
+    return this.#head.frame?.number ?? -1;
+  }
+
+  /** The newest ends of requests, from those that the memory has. The output gate holds them, too. */
+  endsSince(frame: number | undefined): TailPart {
+    return this.#ends.since(frame, this.#frame);
   }
 
   /** The log ended; a later clock does not change that. */
@@ -341,6 +353,7 @@ export class LedgerWriter {
       return;
     }
     const done = commit(head, leaves, now);
+    const counted = tally === undefined ? drafts : [...drafts, tally];
     const at = { log: this.#log, frame: done.number, frameHash: done.frameHash };
     const answers = drafts.map((draft, i) => {
       const offset = offsets[2 * i + 1] ?? 0;
@@ -367,7 +380,7 @@ export class LedgerWriter {
       this.#traffic.insert(
         done.number,
         done.seconds,
-        [...drafts, ...(tally === undefined ? [] : [tally])]
+        counted
           .map((draft) => draft.traffic)
           .concat(batch.flatMap(({ numbers }) => (numbers === undefined ? [] : readIsolateText(numbers)))),
       );
@@ -378,6 +391,11 @@ export class LedgerWriter {
     this.#store.created();
     this.#traffic.created();
     this.#head = done.head;
+    this.#ends.add(
+      done.number,
+      now,
+      counted.flatMap(({ ends }) => ends),
+    );
     this.#keyEpoch = epoch.number;
     this.#definitions.wrote(defined.flat(), epoch.number);
     if (tally !== undefined) this.#tally.recorded(now);
