@@ -100,14 +100,16 @@ export interface OperatorCall {
   /** The opaque part of `If-Match`. */
   readonly ifMatch: string | undefined;
   readonly accept: string | null;
+  /** Asks whether the operator may go on, for an answer that lasts. */
+  readonly mayStill: () => Promise<boolean>;
 }
 
 /** An answer that is no JSON. */
 export class Text {
   readonly mediaType: string;
-  readonly text: string;
+  readonly text: string | ReadableStream<Uint8Array>;
 
-  constructor(mediaType: string, text: string) {
+  constructor(mediaType: string, text: Text["text"]) {
     this.mediaType = mediaType;
     this.text = text;
   }
@@ -197,6 +199,7 @@ class VerbRequest {
           parameters,
           ifMatch,
           accept,
+          mayStill: async () => (await this.#mayStill()).ok,
         },
         { digest, text: changes === "nothing" ? undefined : withoutPrivateKeys(value) },
         claimed.value,
@@ -208,12 +211,12 @@ class VerbRequest {
 
   /** Does the act, between the record of its intent and the record of its end. */
   async #run(call: OperatorCall, document: Recorded, attempt: ActionAttempt | undefined): Promise<Response> {
-    const { roles, changes, act } = this.#verb;
+    const { changes, act } = this.#verb;
     const { id, at } = this.#submission;
     const receipt = await this.#intend(call, document);
     if (receipt === "replayed") return this.#refuse({ reason: "proof_replayed" });
     const headers = { ...receipt, ...nextNonce(this.#trail.seen, this.#ports, at) };
-    const still = await mayStillAct(roles, this.#ports, this.#trail.seen, this.#ports.clock());
+    const still = await this.#mayStill();
     if (!still.ok) {
       this.#isProven = false;
       const { reason } = still.error;
@@ -236,16 +239,19 @@ class VerbRequest {
       : this.#answerRejected(done.error, attempt, headers);
   }
 
+  #mayStill(): ReturnType<typeof mayStillAct> {
+    return mayStillAct(this.#verb.roles, this.#ports, this.#trail.seen, this.#ports.clock());
+  }
+
   /** Puts the intent on record. Throws when the ledger cannot. */
   async #intend(call: OperatorCall, { digest, text }: Recorded): ReturnType<Trail["intends"]> {
     try {
       return await this.#trail.intends(digest, text);
     } catch (fault) {
-      const { roles, repairsLedger, act } = this.#verb;
+      const { repairsLedger, act } = this.#verb;
       // Only the ledger can use up a proof, so a sender with a proof needs a log that works.
       const mayAct = repairsLedger === true && this.#trail.seen.proof === undefined;
-      if (mayAct && (await mayStillAct(roles, this.#ports, this.#trail.seen, this.#ports.clock())).ok)
-        await act(call);
+      if (mayAct && (await call.mayStill())) await act(call);
       throw fault;
     }
   }

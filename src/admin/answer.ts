@@ -17,7 +17,7 @@ export function json(
 export function plainText(
   requestId: string,
   mediaType: string,
-  text: string,
+  text: string | ReadableStream<Uint8Array>,
   extra: Readonly<Record<string, string>>,
 ): Response {
   const headers = baseHeaders(requestId);

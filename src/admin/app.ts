@@ -50,6 +50,7 @@ import {
   waiveNoticeVerb,
 } from "./tasks/cases.ts";
 import { closeReviewVerb, listReviewsVerb } from "./tasks/review.ts";
+import { tailVerb } from "./tasks/tail.ts";
 import { liftVerb, revokeVerb } from "./revoke.ts";
 import { restoreLedgerVerb } from "./restore-ledger.ts";
 import { suspendAccountingVerb } from "./suspend-accounting.ts";
@@ -149,6 +150,7 @@ export const adminVerbs = (ports: AdminPorts): readonly Verb[] => [
   suspendAccountingVerb(ports.accountings),
   restoreLedgerVerb(ports.restores),
   metricsVerb(ports),
+  tailVerb(ports),
   listAuthoritiesVerb(ports.registry),
   listReviewsVerb(ports.reviews),
   closeReviewVerb(ports.reviews),

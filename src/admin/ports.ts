@@ -1,6 +1,7 @@
 import type { GaugeReading } from "#audit/alerts/gauges";
 import type { AlertReport } from "#audit/alerts/report";
 import type { Silence } from "#audit/alerts/silence";
+import type { Tail, TailCursor } from "#audit/traffic/ends";
 import type { Traffic } from "#audit/traffic/instruments";
 import type { AuthorityProblem } from "#identity/authority/authority-document";
 import type { CaseProblem } from "#registry/case-document";
@@ -232,6 +233,9 @@ export interface AdminPorts {
   readonly restores: LedgerRestore;
   /** The totals of the traffic book. Throws when it does not answer. */
   readonly traffic: () => Promise<Traffic>;
+  /** The newest ends of requests. Throws when the ledger does not answer. */
+  readonly tail: (after: TailCursor) => Promise<Tail>;
+  readonly wait: (milliseconds: number) => Promise<void>;
   readonly alerts: Alerts;
   /** The gauges of the alerts' last look. Throws when it does not answer. */
   readonly gauges: () => Promise<readonly GaugeReading[]>;

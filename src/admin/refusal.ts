@@ -27,6 +27,7 @@ export type RejectionReason =
   | "export_not_open"
   | "silence_malformed"
   | "silence_not_open"
+  | "tail_malformed"
   | "approval_required"
   | "proposal_malformed"
   | "proposal_not_open"

@@ -159,6 +159,9 @@ export const operatorRefusals = {
   silence_malformed: unprocessable(
     "This is no silence of alerts. Correct what pointer and detail name; a silence ends within seven days.",
   ),
+  tail_malformed: unprocessable(
+    "The tail of requests goes on after the end of an earlier answer alone. Leave `after` out to begin anew.",
+  ),
   silence_not_open: unprocessable("There is no silence of this id. Check the id in the list of alerts."),
   case_malformed: unprocessable("This is no request about cases. Correct what pointer and detail name."),
   case_not_open: unprocessable("There is no open case of this id. Check the id in the list of cases."),

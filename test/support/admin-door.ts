@@ -31,6 +31,8 @@ export const nobodySignsIn = {
   dependencies: async () => ({}),
   halfYear: async () => undefined,
   traffic: async () => new Map<string, number>(),
+  tail: async () => ({ ends: [], incomplete: [], after: {} }),
+  wait: async () => {},
   gauges: async () => [],
   alerts: {
     report: async () => quietReport,

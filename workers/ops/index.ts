@@ -56,6 +56,7 @@ function open(env: OpsEnv): Hono {
     described,
   } = opsConfig(env);
   const clock = () => instant(Date.now());
+  const wait = (milliseconds: number) => scheduler.wait(milliseconds);
   // workerd binds the stub of an object to the request that made it
   const book = () => partInTime("desk", alertBookOf(env, placement));
   const ask = askServer(identityHosts);
@@ -63,7 +64,7 @@ function open(env: OpsEnv): Hono {
   const ledger = ledgerSink(logOf, placement.layout, clock);
   const keysOfIssuers = keySets(ask, {
     clock,
-    wait: (milliseconds) => scheduler.wait(milliseconds),
+    wait,
     keepAlive: waitUntil,
   });
   const admin: AdminPorts = {
@@ -139,6 +140,8 @@ function open(env: OpsEnv): Hono {
       endSilence: (id) => book().endSilence(id),
     },
     traffic: () => inTime("desk", async () => await env.LEDGER_HEALTH.traffic()),
+    tail: (after) => inTime("desk", async () => await env.LEDGER_HEALTH.ends(after)),
+    wait,
     gauges: async () => await book().readings(),
     restores: { restore: (log) => desks.recovery.restore(log) },
     ledger,
@@ -174,7 +177,7 @@ function open(env: OpsEnv): Hono {
     denials: () => consoleDesk.denials(),
     waiting: () => consoleDesk.waiting(),
     origins: () => originStatesAt(places.gateway),
-    wait: (milliseconds) => scheduler.wait(milliseconds),
+    wait,
   });
   return app;
 }

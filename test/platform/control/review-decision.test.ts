@@ -33,6 +33,7 @@ const run = async (verb: Verb, { document }: VerbAsked = {}) => {
     parameters: {},
     ifMatch: undefined,
     accept: null,
+    mayStill: async () => true,
   });
   if (done.ok) return ok(JSON.parse(JSON.stringify(done.value.answer)));
   const { reason, detail, pointer } = done.error;
