@@ -114,6 +114,18 @@ export const forms = {
     deadLetters: "messages that were given up, each with how it `failed`",
     key: "the public JWK of the messages' signatures",
   }),
+  tail: lines({
+    "missing?":
+      "a log of which lines are missing here: too many came, or it restarted; no further member then",
+    "at?": "time of the record",
+    "milliseconds?": "from the arrival of the request until then",
+    "count?": "number of anonymous refusals, if only their sum is on record",
+    "interaction?": "as FHIR names it, kind of a record of a different door, or `none`",
+    "outcome?": "as in `phylax_outcomes_total`",
+    "reason?": "reason code of a refusal",
+    "client?": "id of a proven client",
+    "purpose?": "code",
+  }),
   silenced: object({ silence: "id of the silence" }),
   unsilenced: object({ ended: "id of the silence" }),
   operators: list({

@@ -45,6 +45,14 @@ export const operatorCommands: readonly Command[] = [
     load: async () => async (args) => (await import("../profile/profiles.ts")).profileClient(args),
   },
   {
+    words: ["tail"],
+    result: forms.tail,
+    takes: `[--client ID] [--refused] ${asOperator}`,
+    does: "Shows requests as they are recorded: time, client, purpose, interaction, outcome, no patient. Ctrl-C ends it.",
+    examples: ["phylax tail", "phylax tail --refused --client payer --json"],
+    load: async () => (await import("../traffic/tail.ts")).tail,
+  },
+  {
     words: ["alert", "list"],
     result: forms.alerts,
     takes: asOperator,

@@ -48,6 +48,7 @@ const texts: Readonly<Record<string, string>> = {
   "export start --patients": "file with a patient's id on each line; `-` is standard input",
   "export start --lenient":
     "parameters that the server does not support are ignored and named in `messages.1.ndjson`",
+  "tail --refused": "shows refusals alone",
   "get --header": "a header of the request; repeat it for several",
   "get --include": "prints the status and the headers too",
   "registry plan --remove":

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { closeConnections, send } from "./mutual-tls.ts";
+import { text } from "node:stream/consumers";
+import { closeConnections, openRequest, send } from "./mutual-tls.ts";
 import { openDeployment } from "./deployment.ts";
 import { selectedProfile } from "./profile.ts";
 import { noteSentChange } from "../interruption.ts";
@@ -58,24 +59,65 @@ async function askAsOperator(
   path: string,
   document: string | Buffer | undefined,
 ): Promise<OperatorAnswer> {
-  const { deployment: dev, ...place } = openDeployment(from.state);
-  const operator = place.operator(from.operator);
+  const { dev, operator, authorization } = evidenceOf(from);
   try {
-    const token = from.token === undefined ? operator.token : tokenIn(from.token);
-    const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
     const posted = document !== undefined && {
       method: "POST",
       headers: { "content-type": "application/json", ...authorization },
       body: document,
     };
     const reply = await send(dev, operator, `${dev.ops}/${path}`, posted || { headers: authorization });
-    const body: OperatorAnswer["body"] = JSON.parse(reply.text);
-    noteReason(reply.status === 200 ? undefined : body["reason"]);
     const at = Date.parse(reply.headers.date ?? "");
-    return { status: reply.status, body, ...(!Number.isNaN(at) && { at }) };
+    return { ...answerIn(reply.status, reply.text), ...(!Number.isNaN(at) && { at }) };
   } finally {
     closeConnections();
   }
+}
+
+/**
+ * Reads an answer line by line, while it comes. `isWhole`: it came to its end; a different status than 200 has no
+ * lines.
+ */
+export async function linesAsOperator(
+  from: Poster,
+  path: string,
+  read: (line: string) => void,
+): Promise<OperatorAnswer & { readonly isWhole: boolean }> {
+  const { dev, operator, authorization } = evidenceOf(from);
+  try {
+    const { status, body } = await openRequest(dev, operator, `${dev.ops}/${path}`, {
+      headers: authorization,
+    });
+    body.setEncoding("utf8");
+    if (status !== 200) return { ...answerIn(status, await text(body)), isWhole: true };
+    let rest = "";
+    try {
+      for await (const chunk of body) {
+        const lines = `${rest}${String(chunk)}`.split("\n");
+        rest = lines.pop() ?? "";
+        lines.forEach(read);
+      }
+    } catch (fault) {
+      if (!body.errored) throw fault; // of `read`
+    }
+    return { status, body: {}, isWhole: body.complete };
+  } finally {
+    closeConnections();
+  }
+}
+
+function answerIn(status: number, json: string): OperatorAnswer {
+  const body: OperatorAnswer["body"] = JSON.parse(json);
+  noteReason(status === 200 ? undefined : body["reason"]);
+  return { status, body };
+}
+
+/** The deployment, and what shows the operator there. */
+function evidenceOf(from: Poster) {
+  const { deployment: dev, ...place } = openDeployment(from.state);
+  const operator = place.operator(from.operator);
+  const token = from.token === undefined ? operator.token : tokenIn(from.token);
+  return { dev, operator, authorization: token === undefined ? {} : { authorization: `Bearer ${token}` } };
 }
 
 /** The access token of a file, as `phylax operator sign-in` writes it. */
