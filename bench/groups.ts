@@ -1,5 +1,6 @@
 import { loadavg } from "node:os";
 import { runAgainst } from "./against/group.ts";
+import { runTracesGroup } from "./against/traces.ts";
 import { runLedgerGroup } from "./ledger/group.ts";
 import { withEveryId } from "./measures.ts";
 import { groups as allGroups, type BenchOptions } from "./options.ts";
@@ -19,7 +20,7 @@ export async function runGroups(
 ): Promise<Report> {
   const { duration, rounds, groups, against: commit } = options;
   const begun = performance.now();
-  const frame = (found: Pick<Report, "measures" | "requests" | "ledger" | "against">): Report => ({
+  const frame = (found: Pick<Report, "measures" | "requests" | "ledger" | "against" | "traces">): Report => ({
     format: reportFormat,
     at: new Date().toISOString(),
     duration,
@@ -30,7 +31,7 @@ export async function runGroups(
   });
   if (commit !== undefined) {
     const against = await runAgainst(folder, commit, options);
-    return frame({ measures: [], requests: null, ledger: null, against });
+    return frame({ measures: [], requests: null, ledger: null, against, traces: null });
   }
   const requests = groups.includes("requests") ? await runRequestsGroup(folder, duration, rounds) : null;
   await endAll();
@@ -41,6 +42,8 @@ export async function runGroups(
   const paging = groups.includes("paging") ? await runPagingGroup(folder) : [];
   await endAll();
   const start = groups.includes("start") ? await runStartGroup(folder, duration) : [];
+  await endAll();
+  const traces = groups.includes("traces") ? await runTracesGroup(folder, duration, rounds) : null;
   const measures = [
     ...(requests?.measures ?? []),
     ...redact,
@@ -53,5 +56,6 @@ export async function runGroups(
     requests: requests?.report ?? null,
     ledger: ledger?.report ?? null,
     against: null,
+    traces,
   });
 }

@@ -19,7 +19,7 @@ export interface BenchOptions {
   readonly groups: readonly Group[];
 }
 
-export const groups = ["requests", "redact", "ledger", "paging", "start"] as const;
+export const groups = ["requests", "redact", "ledger", "paging", "start", "traces"] as const;
 export type Group = (typeof groups)[number];
 /** The groups that a commit can be compared in. */
 const comparedGroups = ["requests", "redact", "ledger"] as const satisfies readonly Group[];

@@ -41,7 +41,8 @@ export interface Report {
   readonly measures: readonly Measure[];
   /** Null: the run did not compare with a commit. */
   readonly against: Against | null;
-  /** Null for a group that was not run. */
+  /** With traces (new) and without (old). Null for a group that was not run. */
+  readonly traces: readonly Comparison[] | null;
   readonly requests: RequestsReport | null;
   readonly ledger: LedgerReport | null;
 }
@@ -58,7 +59,7 @@ export const machineOf = (load: Report["machine"]["load"]): Report["machine"] =>
 
 /** The tables for people: every measure with its verdict, then the details of each group. */
 export function table(report: Report): string {
-  const { measures, requests, ledger, machine, seconds, withheld, against } = report;
+  const { measures, requests, ledger, machine, seconds, withheld, against, traces } = report;
   const { cpu, cores, node, workerd, load } = machine;
   const [before, after] = load.map((value) => value.toFixed(1));
   const head = `${cpu}, ${cores} cores; Node ${node}, workerd ${workerd}; load average ${before} before, ${after} after; ${seconds} s`;
@@ -67,7 +68,10 @@ export function table(report: Report): string {
     ...(measures.length === 0
       ? []
       : [textTable([measureColumns, ...measures.map((measure) => measureRow(measure, withheld))])]),
-    ...(against === null ? [] : [againstTable(against, withheld)]),
+    ...(against === null
+      ? []
+      : [comparisonTable(`this tree (new) ÷ ${against.commit} (old)`, against.comparisons, withheld)]),
+    ...(traces === null ? [] : [comparisonTable("traces on (new) ÷ off (old)", traces, withheld)]),
     ...(withheld === null ? [] : [`no verdicts: ${withheld}`]),
     ...measures.flatMap(({ id, why }) => (why === undefined ? [] : [`${id}: ${why}`])),
     ...(requests === null ? [] : requestTables(requests)),
@@ -98,7 +102,7 @@ export function measureRow(measure: Measure, withheld: string | null): readonly 
 const shownVerdict = (verdict: string, withheld: string | null) =>
   withheld === null || verdict === "report" || verdict === "not measured" ? verdict : "–";
 
-const againstColumns = [
+const comparisonColumns = [
   "id",
   "old",
   "new",
@@ -111,7 +115,7 @@ const againstColumns = [
   "verdict",
 ];
 
-function againstTable({ commit, comparisons }: Against, withheld: string | null): string {
+function comparisonTable(what: string, comparisons: readonly Comparison[], withheld: string | null): string {
   const rows = comparisons.map((one) => [
     one.id,
     digits(one.old),
@@ -124,7 +128,7 @@ function againstTable({ commit, comparisons }: Against, withheld: string | null)
     limitOf(one).toFixed(3),
     withheld === null ? judge(one) : "–",
   ]);
-  return `CPU of this tree (new) ÷ ${commit} (old)\n${textTable([againstColumns, ...rows])}`;
+  return `CPU of ${what}\n${textTable([comparisonColumns, ...rows])}`;
 }
 
 /** Three significant digits, and whole numbers from 100 on. */

@@ -14,7 +14,12 @@ export interface ServeSettings {
   readonly origin: string;
   /** To file at the origin's second name, `consents`. */
   readonly consents: readonly FiledConsents[];
+  /** The part of the requests that is traced, to a collector in this process; absent: none. */
+  readonly traced?: number | undefined;
 }
+
+/** The file in the folder with a line for each trace that the collector got. */
+export const tracesFile = "traces.ndjson";
 
 export const serveFormat = "phylax.bench.serve.v1";
 
@@ -39,9 +44,16 @@ if (import.meta.main) {
     process.once(signal, () => process.exit(130));
   process.on("disconnect", () => process.exit(0));
   const { startPhylax } = await import("./peers/phylax.ts");
-  const { folder, origin, consents }: ServeSettings = JSON.parse(process.argv[2] ?? "{}");
+  const { folder, origin, consents, traced }: ServeSettings = JSON.parse(process.argv[2] ?? "{}");
   mkdirSync(folder);
-  const deployment = { bundles: join(folder, "bundles"), form: "minified", isInspected: false } as const;
+  const { openTraceFile } = await import("../sandbox/trace-file.ts");
+  const collector = traced === undefined ? undefined : await openTraceFile(join(folder, tracesFile));
+  const deployment = {
+    bundles: join(folder, "bundles"),
+    form: "minified",
+    isInspected: false,
+    traces: collector && `${collector.url} ${traced}`,
+  } as const;
   const { peer, process: running } = await startPhylax(folder, origin, deployment, consents);
   const answer = async (question: ServeQuestion): Promise<unknown> =>
     "headers" in question ? peer.headers(question.headers) : peer.ledger?.records();

@@ -12,24 +12,23 @@ import type { Version, VersionName } from "./version.ts";
 
 const peerOf = { old: "phylax-old", again: "phylax-old-again", new: "phylax" } as const;
 
-/** The plans of the requests, with the three processes in place of all peers. */
-const comparedPlans: readonly Plan[] = plans.map(({ name, says, load, weight, contestants }: Plan) => ({
-  name,
-  says,
-  load,
-  weight,
+/** A plan of the requests, with the three processes in place of all peers. */
+const comparedPlan = ({ contestants, ...plan }: Plan): Plan => ({
+  ...plan,
   contestants: contestants
     .filter(({ peer }) => peer === "phylax")
     .flatMap((one) => Object.values(peerOf).map((peer) => Object.assign({}, one, { peer }))),
-}));
+});
 
-/** The CPU of a request of the earlier commit and of this tree, plan by plan. */
+/** The CPU of a request of the old and of the new version, plan by plan. */
 export async function compareRequests(
   folder: string,
   trees: readonly Version[],
   duration: Duration,
   rounds: number,
+  among: readonly Plan[] = plans,
 ): Promise<readonly Comparison[]> {
+  const comparedPlans = among.map(comparedPlan);
   const { data, origin } = await startOrigin(folder);
   const peers: Peer[] = [];
   for (const version of trees) peers.push(await startVersion(folder, version, origin));
@@ -39,12 +38,13 @@ export async function compareRequests(
   return comparedPlans.flatMap(({ name }) => comparisonsOf(name, figures));
 }
 
-async function startVersion(folder: string, { name, tree }: Version, origin: string): Promise<Peer> {
+async function startVersion(folder: string, { name, tree, traced }: Version, origin: string): Promise<Peer> {
   console.error(`starting ${name} …`);
   const served = await serve(tree, {
     folder: join(folder, `phylax-${name}`),
     origin,
     consents: filedConsents,
+    traced,
   });
   return {
     name: peerOf[name],

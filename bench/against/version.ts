@@ -6,4 +6,6 @@ export type VersionName = "old" | "again" | "new";
 export interface Version {
   readonly name: VersionName;
   readonly tree: Tree;
+  /** The part of the requests that is traced; absent: none. */
+  readonly traced?: number;
 }

@@ -49,7 +49,8 @@ export async function startPhylax(
   const crowds = new Map<CrowdName, Crowd>();
   for (const name of crowdNames) crowds.set(name, await Crowd.create(folder, name)); // one authority for all
   const checkpointKey = generateKeyPairSync("ed25519").privateKey.export({ format: "jwk" });
-  const raw = await serveDeployed(folder, varsOf(new URL(origin).host, checkpointKey), deployment);
+  const vars = varsOf(new URL(origin).host, checkpointKey, deployment.traces);
+  const raw = await serveDeployed(folder, vars, deployment);
   const consents = filed.map((one) => ({
     origin: "consents",
     patient: one.patient,
@@ -94,7 +95,7 @@ export async function startPhylax(
 }
 
 /** Variables and secrets of each Worker, new for each run. */
-function varsOf(originHost: string, checkpointKey: object) {
+function varsOf(originHost: string, checkpointKey: object, traces = "") {
   const secret = () => randomBytes(32).toString("base64url");
   const jwk = (type: "ec" | "ed25519", kid: string) => {
     const { privateKey } =
@@ -122,6 +123,7 @@ function varsOf(originHost: string, checkpointKey: object) {
     gateway: {
       ...places,
       ...shards,
+      TRACES: traces,
       TOKEN_SIGNING_KEY: jwk("ec", "token-1"),
       RESPONSE_SIGNING_KEY: jwk("ed25519", "answers-1"),
       ...shared,

@@ -32,6 +32,8 @@ export interface Deployment {
   readonly form: BundleForm;
   readonly isInspected: boolean;
   readonly v8Flags?: readonly string[];
+  /** TRACES of the gateway; absent: it makes no traces. */
+  readonly traces?: string | undefined;
 }
 
 /**

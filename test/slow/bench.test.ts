@@ -116,6 +116,29 @@ test.skipIf(!existsSync("/proc/self/stat") || git("cat-file", "-e", "HEAD:bench/
   },
 );
 
+test.skipIf(!existsSync("/proc/self/stat"))(
+  "a short run with traces on against off has the rule's ratio of each row, traces at the collector, and leaves nothing behind",
+  { timeout: 300_000 },
+  async ({ expect }) => {
+    const before = leftovers();
+    const json = join(folder, "traces.json");
+    const { code, said } = await bench("--short", "--only", "traces", "--json", json);
+    expect(code, said).toBe(0);
+    expect(said).toMatch(/^collector good: [1-9]/mu);
+    expect(said.match(/^ledger good: phylax/gmu), "both without traces, and one with").toHaveLength(3);
+    const { against, requests, traces }: Report = JSON.parse(readFileSync(json, "utf8"));
+    expect([against, requests]).toEqual([null, null]);
+    expect(traces?.map(({ id }) => id)).toEqual(["cpu 2k", "cpu 60k"]);
+    for (const { ratio, from, to, spread } of traces ?? []) {
+      expect(from).toBeGreaterThan(0);
+      expect(ratio).toBeGreaterThanOrEqual(from);
+      expect(ratio).toBeLessThanOrEqual(to);
+      expect(spread).toBeGreaterThanOrEqual(0);
+    }
+    expect(leftovers()).toEqual(before);
+  },
+);
+
 /** Ids of the processes that work in this checkout's folders for benchmarks. */
 const workers = () =>
   readdirSync("/proc").filter((pid) => {
