@@ -2,6 +2,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, test } from "vitest";
+import type { ExportList, ListedExport } from "#limits/listed-export";
+import { send } from "../../cli/connection/mutual-tls.ts";
 import { phylaxIn } from "../cli/phylax.ts";
 import { sharedTestStack, type TestStack } from "../support/stack.ts";
 
@@ -39,5 +41,15 @@ test("phylax export takes what its client may see, and the file is gone once the
   const search = await phylax.ask("payer", "Patient?_count=1000");
   const { entry } = JSON.parse(search.text) as { entry: unknown[] };
   expect(lines).toHaveLength(entry.length);
+  const listed = await send(phylax.dev, phylax.dev.operators[0], `${phylax.dev.ops}/api/exports`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: "{}",
+  });
+  const [{ facts }] = (JSON.parse(listed.text) as ExportList).exports as [ListedExport];
+  expect(facts?.read).toMatchObject([
+    { state: "sent", rows: lines.length },
+    { state: "sent", reason: null },
+  ]);
   expect((await command("cancel", to, "--state", phylax.state)).code).toBe(0);
 });
