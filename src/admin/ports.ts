@@ -12,10 +12,11 @@ import type { SuspensionProblem } from "#audit/accounting/suspension";
 import type { DenialProblem } from "#identity/denial-document";
 import type { ProofVerifier } from "#identity/proof";
 import type { ClientStanding } from "#registry/client-standing";
+import type { ExportList } from "#limits/listed-export";
 import type { RegistryProblem } from "#registry/problem";
 import type { SignedInPerson, ProposalProblem } from "#registry/proposal-document";
 import type { SignInVerifier } from "#identity/sign-in";
-import type { Clock, Instant } from "#kernel/clock";
+import type { Clock } from "#kernel/clock";
 import type { Result } from "#kernel/result";
 import type { CallCounter } from "#limits/flood";
 import type { RequestKeys } from "#limits/request-keys";
@@ -137,27 +138,10 @@ export interface DataSets {
   end(dataSet: DataSet): Promise<boolean>;
 }
 
-/** An export of a client, without a patient, a Group and a search. */
-export interface ListedExport {
-  readonly id: string;
-  readonly client: string;
-  readonly startedAt: Instant;
-  readonly expires: Instant;
-  /** Null: the part that stores the client's exports does not answer. */
-  readonly facts: {
-    readonly level: "system" | "patient" | "group";
-    readonly origin: string;
-    readonly purpose: string;
-    readonly types: readonly string[];
-  } | null;
-}
-
 /** The exports of all clients. */
 export interface ExportTasks {
   /** The newest first, at most 50, and the number of those behind them. `client`: of this client alone. */
-  list(
-    client: string | undefined,
-  ): Promise<{ readonly exports: readonly ListedExport[]; readonly more: number }>;
+  list(client: string | undefined): Promise<ExportList>;
   /** False: the client has no such export, or it is over. */
   cancel(client: string, id: string): Promise<boolean>;
 }

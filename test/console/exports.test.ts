@@ -1,5 +1,5 @@
 import { test } from "vitest";
-import type { ListedExport } from "#admin/ports";
+import type { ListedExport } from "#limits/listed-export";
 import { htmlText } from "#console/answers";
 import { addExports } from "#console/operations/exports";
 import type { PageContent } from "#console/page-maker";
@@ -11,7 +11,7 @@ import { err, ok } from "#kernel/result";
 import { nobodySignsIn } from "../support/admin-door.ts";
 import { at } from "../support/credentials.ts";
 
-const facts = { level: "group", origin: "main", purpose: "HPAYMT", types: ["Patient"] } as const;
+const facts = { level: "group", origin: "main", purpose: "HPAYMT", types: ["Patient"], read: [] } as const;
 const one: ListedExport = {
   id: "0123456789abcdef".repeat(2),
   client: "payer",
@@ -55,6 +55,23 @@ test("an export whose store does not answer is named, and can be cancelled", ({ 
   expect(html).toContain("does not answer");
   expect(html).toContain(`value="${"f".repeat(32)}"`);
   expect(html).toContain("ready");
+});
+
+test("an export in work says how far it is, what a file waits for, and which file broke off", ({
+  expect,
+}) => {
+  const files = ["Patient", "Observation", "Condition", "Encounter"];
+  const read = (["sent", "waits", "broken"] as const).map((state, file) => ({
+    file,
+    state,
+    rows: 1_000,
+    reason: state === "waits" ? "origin_circuit_open" : null,
+    at: instant(at - 3_000),
+  }));
+  const html = page([{ ...one, facts: { ...facts, types: files, read } }]);
+  expect(html).toContain("1 of 4 types read, 3\u202F000 rows");
+  expect(html).toMatch(/waits<\/span> Observation, for the origin, which failed \(circuit open\), 3 s ago/u);
+  expect(html).toMatch(/broke off<\/span> Condition, 3 s ago/u);
 });
 
 test("the page says how many exports it leaves out, and that there are none", ({ expect }) => {

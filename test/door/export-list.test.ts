@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, test, vi } from "vitest";
-import type { ListedExport } from "#admin/ports";
+import type { ListedExport } from "#limits/listed-export";
 import { instant } from "#kernel/clock";
 import { ExportDirectory } from "#platform/exports/object/export-directory";
 import { send } from "../../cli/connection/mutual-tls.ts";
@@ -11,14 +11,21 @@ import { requestOf } from "../support/in-process/mutual-tls.ts";
 
 let phylax: Door;
 let silent: string | undefined;
+let isResting = false;
 beforeAll(async () => {
   phylax = await startDoor({
-    remote: (part, act, _method, object) =>
-      part === "exports" && object === silent ? Promise.reject(new Error("no answer")) : act(),
+    async remote(part, act, _method, object) {
+      if (part === "exports" && object === silent) throw new Error("no answer");
+      const answer = await act();
+      return part === "origin" && isResting && answer instanceof Response
+        ? (restingAnswer() as never)
+        : answer;
+    },
   });
 }, 60_000);
 afterAll(() => phylax.close());
 
+const restingAnswer = () => new Response(null, { status: 503, headers: { "retry-after": "1" } });
 const post = async (path: string, document: object) => {
   const reply = await phylax.within(() =>
     send(phylax.dev, phylax.dev.operators[0], `${phylax.dev.ops}/api/${path}`, {
@@ -43,6 +50,15 @@ async function begin(client: string, path: string): Promise<{ readonly url: stri
   return { url, id: url.split("/").at(-1) ?? "" };
 }
 
+/** The answer with a file, whose lines are not read yet. */
+async function download(file: string): Promise<Response> {
+  const headers = { authorization: `Bearer ${await phylax.token("telehealth")}` };
+  const { cert } = phylax.client("telehealth");
+  return await phylax.within(() =>
+    phylax.fetch(requestOf(phylax.dev.clientCa.cert, cert, file, { headers })),
+  );
+}
+
 test("a list of exports has each client's, the newest first, and no patient, Group or search", async ({
   expect,
 }) => {
@@ -62,7 +78,7 @@ test("a list of exports has each client's, the newest first, and no patient, Gro
     client: "telehealth",
     startedAt: expect.any(Number),
     expires: (exports[0]?.startedAt ?? 0) + 86_400_000,
-    facts: { level: "system", origin: "main", purpose: "TREAT", types: ["Observation", "Patient"] },
+    facts: { level: "system", origin: "main", purpose: "TREAT", types: ["Observation", "Patient"], read: [] },
   });
   expect(exports[1]?.facts?.level).toBe("patient");
   expect((await post("exports", {})).text).not.toMatch(/gender|male|2001|group|_type/iu);
@@ -76,12 +92,8 @@ test("a cancelled export is unknown to its client, breaks off its download, and 
   const { url, id } = await begin("telehealth", "$export?_type=Observation");
   const authorities = async () =>
     (JSON.parse((await post("authorities", {})).text) as { authorities: readonly object[] }).authorities;
-  const { clientCa } = phylax.dev;
-  const headers = { authorization: `Bearer ${await phylax.token("telehealth")}` };
   const file = `${url.replace("$export-status", "$export-file")}/1`;
-  const response = await phylax.within(() =>
-    phylax.fetch(requestOf(clientCa.cert, phylax.client("telehealth").cert, file, { headers })),
-  );
+  const response = await download(file);
   const before = (await phylax.records()).length;
   const reason = "the agreement ends tonight";
   let hasActed = false;
@@ -89,6 +101,8 @@ test("a cancelled export is unknown to its client, breaks off its download, and 
     for await (const _ of response.body ?? []) {
       if (!hasActed) {
         expect(await authorities()).toHaveLength(1);
+        const now = (await listed()).find((each) => each.id === id);
+        expect(now?.facts?.read).toMatchObject([{ file: 0, state: "reading", reason: null }]);
         expect(await post("exports/cancel", { client: "telehealth", export: id, reason })).toMatchObject({
           status: 200,
         });
@@ -108,6 +122,34 @@ test("a cancelled export is unknown to its client, breaks off its download, and 
     .flatMap(({ event }) => (event?.what?.interaction === "cancel-export" ? [event] : []));
   expect(JSON.stringify(acts)).toContain(reason);
   expect(JSON.stringify(acts)).toContain(id);
+});
+
+test("a list says of each file how many rows left, and whether the file is whole", async ({ expect }) => {
+  const { id, url } = await begin("telehealth", "$export?_type=Patient,Observation");
+  const file = `${url.replace("$export-status", "$export-file")}/2`;
+  const { text } = await phylax.ask("telehealth", file);
+  const readOf = async () => (await listed()).find((each) => each.id === id)?.facts?.read;
+  const rows = text.trimEnd().split("\n").length;
+  await vi.waitFor(async () =>
+    expect(await readOf()).toMatchObject([{ file: 1, state: "sent", rows, reason: null }]),
+  );
+});
+
+test("a list says what a download waits for, and that it goes on", async ({ expect }) => {
+  phylax.origin.load(many);
+  const { id, url } = await begin("telehealth", "$export?_type=Observation");
+  const response = await download(`${url.replace("$export-status", "$export-file")}/1`);
+  const readOf = async () => (await listed()).find((each) => each.id === id)?.facts?.read;
+  isResting = true;
+  const whole = response.text();
+  await vi.waitFor(
+    async () => expect(await readOf()).toMatchObject([{ state: "waits", reason: "origin_unavailable" }]),
+    5_000,
+  );
+  isResting = false;
+  const rows = (await whole).trimEnd().split("\n").length;
+  expect(rows).toBeGreaterThanOrEqual(many.length);
+  await vi.waitFor(async () => expect(await readOf()).toMatchObject([{ state: "sent", rows }]));
 });
 
 test("no operator cancels an export under the name of another client", async ({ expect }) => {

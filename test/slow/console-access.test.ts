@@ -30,6 +30,7 @@ describe.skipIf(!hasChromium)("the console is accessible", () => {
     officer = first;
     auditor = phylax.dev.auditors[0]?.key ?? "";
     for (const who of ["telehealth", "payer"]) await phylax.ask(who, "Immunization?patient=amara-okafor");
+    await phylax.ask("payer", "$export", { headers: { prefer: "respond-async" } });
     refused = String((await phylax.ask("privacy-officer", "Condition?patient=1")).headers["x-request-id"]);
     browser = await openChromium();
     context = await consoleContext(browser, phylax.dev, { certificate: officer });

@@ -165,6 +165,13 @@ const traffic = {
 };
 const everyLink = { registry: true, approvals: true, alerts: true, events: true };
 
+const read = (["reading", "waits", "sent", "broken"] as const).map((state, file) => ({
+  file,
+  state,
+  rows: 1,
+  reason: state === "waits" ? "quota_exhausted" : null,
+  at,
+}));
 type Shown = Parameters<typeof htmlText>[0];
 const pages: Readonly<Record<string, () => Shown>> = {
   now: () => NowPage({ report, traffic, range: "day", links: everyLink }),
@@ -220,7 +227,7 @@ const pages: Readonly<Record<string, () => Shown>> = {
     ExportsPage({
       exports: [
         null,
-        { level: "group", origin: "17", purpose: "TREAT", types: ["1", "2", "3", "4"] } as const,
+        { level: "group", origin: "17", purpose: "TREAT", types: ["1", "2", "3", "4"], read } as const,
       ].map((facts) => ({ id: "1", client: "11", startedAt: at, expires: at, facts })),
       more: 2,
       at,

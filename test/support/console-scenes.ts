@@ -55,6 +55,7 @@ export function consoleScenes({ dev, officer, auditor, refused }: SceneSetting):
       },
     },
     { name: "cases", path: "/cases" },
+    { name: "exports", path: "/exports" },
     { name: "ledger", path: "/ledger" },
     {
       name: "ledger-checked",

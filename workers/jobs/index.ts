@@ -6,7 +6,8 @@ import { exportShelf } from "#platform/exports/isolate/export-shelf";
 import { ClientExports } from "#platform/exports/object/client-exports";
 import { ExportDirectory } from "#platform/exports/object/export-directory";
 import type { StoredExport } from "#doors/bulk/export-jobs";
-import { cancelExport, listExports, type ExportList } from "#doors/bulk/list-exports";
+import { cancelExport, listExports } from "#doors/bulk/list-exports";
+import type { ExportList } from "#limits/listed-export";
 import { openExports } from "./exports.ts";
 
 export { ClientExports, CodeBook, DataSetCodes, DataSetDesk, ExportDirectory };

@@ -24,6 +24,15 @@ const exportForm = z.object({
       origin: z.string(),
       purpose: z.string(),
       types: z.array(z.string()),
+      read: z.array(
+        z.object({
+          file: z.int(),
+          state: z.enum(["reading", "waits", "sent", "broken"]),
+          rows: z.int(),
+          reason: z.string().nullable(),
+          at: z.int(),
+        }),
+      ),
     })
     .nullable(),
 });
@@ -34,7 +43,7 @@ export const exportReaders: readonly Role[] = [...registryReaders, "revoker"];
 /** Lists the exports of clients: those that have not expired. */
 export const listExportsVerb = (exports: Pick<ExportTasks, "list">): Verb => ({
   interaction: "list-exports",
-  does: "The exports of all clients, or of one, until they expire: the newest 50, and the number of older ones. It names no patient, no Group and no search. `facts` is null if the part that stores the client's exports does not answer.",
+  does: "The exports of all clients, or of one, until they expire: the newest 50, and the number of older ones. It names no patient, no Group and no search. `read` says of each file that was read how far, by its place in `types`. `facts` is null if the part that stores the client's exports does not answer.",
   document: listing,
   answer: z.object({ exports: z.array(exportForm), more: z.int() }),
   path: "api/exports",

@@ -1,4 +1,4 @@
-import type { ListedExport } from "#admin/ports";
+import type { ExportList } from "#limits/listed-export";
 import { cancelExportVerb, listExportsVerb } from "#admin/tasks/exports";
 import { consolePages } from "#console/console-page";
 import type { PageContent, PageMaker } from "#console/page-maker";
@@ -13,7 +13,7 @@ export function addExports({ admin }: ConsolePorts, { show, step }: PageMaker): 
     const client = visit.url.searchParams.get("client") ?? undefined;
     const found = await visit.run(listExportsVerb(admin.exports), { document: { client } });
     if (!found.ok) return refusalPage(found.error);
-    const listed = found.value as { readonly exports: readonly ListedExport[]; readonly more: number };
+    const listed = found.value as ExportList;
     const { operator, at, session } = visit;
     return {
       content: ExportsPage({

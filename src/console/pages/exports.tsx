@@ -1,6 +1,6 @@
-import type { ListedExport } from "#admin/ports";
+import type { ListedExport } from "#limits/listed-export";
 import { texts } from "#console/texts";
-import { agoText, momentText } from "#console/words";
+import { agoText, momentText, numberText } from "#console/words";
 import type { Instant } from "#kernel/clock";
 import { Badge, Table } from "./shell.tsx";
 import { Done, Labelled, StepForm } from "./parts.tsx";
@@ -45,9 +45,7 @@ export function ExportsPage({
           each.facts === null ? texts.unknown : texts.registry.grantOf(each.facts.purpose, each.facts.origin),
           each.facts === null ? texts.unknown : <Types types={each.facts.types} />,
           <time>{`${momentText(each.startedAt)} (${agoText(each.startedAt, at)})`}</time>,
-          <Badge tone={each.facts === null ? "warn" : "good"}>
-            {each.facts === null ? exports.silent : exports.ready}
-          </Badge>,
+          <State facts={each.facts} at={at} />,
           <time>{momentText(each.expires)}</time>,
           ...(mayCancel ? [<CancelForm listed={each} formToken={formToken} once={once()} />] : []),
         ])}
@@ -55,6 +53,28 @@ export function ExportsPage({
       />
       {more === 0 ? undefined : <p class="note">{exports.more(more)}</p>}
     </>
+  );
+}
+
+/** How many files were read, and each file that is not read to its end. */
+function State({ facts, at }: Pick<ListedExport, "facts"> & { readonly at: Instant }) {
+  if (facts === null) return <Badge tone="warn">{exports.silent}</Badge>;
+  const { read, types } = facts;
+  const sent = read.filter(({ state }) => state === "sent");
+  const rows = read.reduce((sum, file) => sum + file.rows, 0);
+  return (
+    <div>
+      {read.length === 0 ? exports.ready : exports.sent(sent.length, types.length, numberText(rows))}
+      {read.map(({ file, state, reason, at: noted }) =>
+        state === "sent" ? undefined : (
+          <p class="note">
+            <Badge tone={state === "reading" ? "good" : "warn"}>{exports.states[state]}</Badge> {types[file]}
+            {reason === null ? undefined : `, ${exports.waits[reason] ?? reason}`}
+            {`, ${agoText(noted, at)}`}
+          </p>
+        ),
+      )}
+    </div>
   );
 }
 

@@ -62,13 +62,13 @@ const patience = { tries: 5, secondsMax: 60 };
 export class ExportAsking {
   readonly #authority: string;
   readonly #asked: ProvenRequest;
-  readonly #isWanted: () => Promise<boolean>;
+  readonly #isWanted: (waitsFor?: string) => Promise<boolean>;
   readonly #ports: AskingPorts;
 
   private constructor(
     authority: string,
     asked: ProvenRequest,
-    isWanted: () => Promise<boolean>,
+    isWanted: (waitsFor?: string) => Promise<boolean>,
     ports: AskingPorts,
   ) {
     this.#authority = authority;
@@ -81,13 +81,13 @@ export class ExportAsking {
    * Makes the authority. Call {@link end} when nothing more is asked. A refusal is on record.
    *
    * @param until nothing is asked after this time.
-   * @param isWanted false: nothing more is asked.
+   * @param isWanted false: nothing more is asked. `waitsFor`: the reason for which the next question waits.
    */
   static async begin(
     asked: ProvenRequest,
     until: Instant,
     ports: AskingPorts,
-    isWanted: () => Promise<boolean> = async () => true,
+    isWanted: (waitsFor?: string) => Promise<boolean> = async () => true,
   ): Promise<Result<ExportAsking, GatewayRefusal>> {
     const made = await makeAuthority(asked, until, ports);
     if (made.ok) return ok(new ExportAsking(made.value, asked, isWanted, ports));
@@ -110,6 +110,7 @@ export class ExportAsking {
       const answer = await this.#once(interaction, place);
       if (answer.ok || tries === patience.tries || !("retryAfterSeconds" in answer.error)) return answer;
       if (answer.error.retryAfterSeconds > patience.secondsMax) return answer;
+      await this.#isWanted(answer.error.reason);
       await this.#ports.wait(answer.error.retryAfterSeconds * 1000);
     }
   }

@@ -7,13 +7,14 @@ import type { Question } from "#gateway/question";
 import type { Principal } from "#identity/principal";
 import type { MemoryClaim } from "#limits/shared-memory";
 import { ok, type Result } from "#kernel/result";
+import type { FileProgress } from "#limits/listed-export";
 import { ExportAsking, type AskedAnswer, type AskingPorts, type ProvenRequest } from "./asking.ts";
 import type { ExportJobs, StoredExport, StoredFile } from "./export-jobs.ts";
 import { PageLines } from "./lines.ts";
 import { patientsNow, searchesOf } from "./members.ts";
 
 export interface DownloadPorts extends AskingPorts {
-  readonly exports: Pick<ExportJobs, "find">;
+  readonly exports: Pick<ExportJobs, "find" | "note">;
   readonly pages: PageLinks;
 }
 
@@ -26,48 +27,89 @@ export interface DownloadPorts extends AskingPorts {
  */
 export async function download(
   file: StoredFile,
-  { id, base, patients, expires }: StoredExport,
+  stored: StoredExport,
   asked: ProvenRequest,
   ports: DownloadPorts,
 ): Promise<Result<AsyncIterable<Uint8Array>, GatewayRefusal>> {
   const client = asked.caller.who.client.id;
-  const isWanted = async () => (await ports.exports.find(client, id)) !== undefined;
-  const begun = await ExportAsking.begin(asked, expires, ports, isWanted);
+  const { base, patients, expires } = stored;
+  const reading = new FileReading(client, stored, file, ports);
+  const begun = await ExportAsking.begin(asked, expires, ports, (reason) => reading.goesOn(reason));
   if (!begun.ok) return begun;
   const asking = begun.value;
   try {
     const named = await patientsNow(patients, asking, base, ports.clock());
-    if (!named.ok) return await ended(named, asking);
+    if (!named.ok) return await ended(named, asking, reading);
     const memory = ports.memory.claim(client);
     const pages = new FilePages(file.type, searchesOf(file, named.value), base, asking, memory, ports);
     const first = await pages.ask();
-    return first.ok ? ok(linesOf(first.value, pages, asking)) : await ended(first, asking);
+    return first.ok ? ok(linesOf(first.value, pages, asking, reading)) : await ended(first, asking, reading);
   } catch (fault) {
-    await asking.end();
+    await ended(fault, asking, reading);
     throw fault;
   }
 }
 
-async function ended<T>(refusal: T, asking: ExportAsking): Promise<T> {
+async function ended<T>(why: T, asking: ExportAsking, reading: FileReading): Promise<T> {
   await asking.end();
-  return refusal;
+  await reading.end();
+  return why;
 }
 
 async function* linesOf(
   first: AskedAnswer | undefined,
   pages: FilePages,
   asking: ExportAsking,
+  reading: FileReading,
 ): AsyncGenerator<Uint8Array> {
   try {
     for (let page = first; page !== undefined;) {
-      yield* pages.linesOf(page);
+      yield* pages.linesOf(page, reading);
       const next = await pages.ask();
       if (!next.ok) throw new Error("a page of an export is refused");
       page = next.value;
     }
+    reading.isWhole = true;
   } finally {
     pages.end();
-    await asking.end();
+    await ended(undefined, asking, reading);
+  }
+}
+
+/** How far a file is read, for operators. */
+class FileReading {
+  isWhole = false;
+  #rows = 0;
+  readonly #client: string;
+  readonly #export: string;
+  readonly #file: number;
+  readonly #ports: DownloadPorts;
+
+  constructor(client: string, { id, files }: StoredExport, file: StoredFile, ports: DownloadPorts) {
+    this.#client = client;
+    this.#export = id;
+    this.#file = files.indexOf(file);
+    this.#ports = ports;
+  }
+
+  add(rows: number): void {
+    this.#rows += rows;
+  }
+
+  /** False: the export is over. `reason`: of the refusal that the next page waits for. */
+  goesOn(reason: string | undefined): Promise<boolean> {
+    return this.#note(reason === undefined ? "reading" : "waits", reason);
+  }
+
+  /** A note that fails leaves the note before it. */
+  async end(): Promise<void> {
+    await this.#note(this.isWhole ? "sent" : "broken").catch(() => undefined);
+  }
+
+  #note(state: FileProgress["state"], reason?: string): Promise<boolean> {
+    const { exports, clock } = this.#ports;
+    const progress = { file: this.#file, state, rows: this.#rows, reason: reason ?? null, at: clock() };
+    return exports.note(this.#client, this.#export, progress);
   }
 }
 
@@ -123,10 +165,11 @@ class FilePages {
   }
 
   /** The lines of a page, as its parts come. */
-  async *linesOf({ parts, who }: AskedAnswer): AsyncGenerator<Uint8Array> {
+  async *linesOf({ parts, who }: AskedAnswer, reading: FileReading): AsyncGenerator<Uint8Array> {
     const page = new PageLines();
     for await (const part of parts) {
       const rows = page.rowsIn(part).filter(({ id }) => this.#isNew(id));
+      reading.add(rows.length);
       if (rows.length > 0) yield joinBytes(rows.flatMap(({ bytes }) => [bytes, newLine]));
     }
     // Without room the file ends here, broken off.

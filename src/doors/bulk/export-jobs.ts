@@ -2,6 +2,7 @@ import type { ResourceType } from "#fhir/r4/elements";
 import type { Instant } from "#kernel/clock";
 import type { Result } from "#kernel/result";
 import type { WithheldType } from "./exported-types.ts";
+import type { FileProgress } from "#limits/listed-export";
 
 /** A file of an export: the searches whose rows are its lines, each row once, asked when the file is downloaded. */
 export interface StoredFile {
@@ -46,5 +47,7 @@ export interface ExportJobs {
   ): Promise<Result<void, { readonly reason: "too_many_exports" }>>;
   /** Undefined: there is no such export, or it has ended. */
   find(client: string, id: string): Promise<StoredExport | undefined>;
+  /** Notes how far a file is read. False: the export is over. */
+  note(client: string, id: string, progress: FileProgress): Promise<boolean>;
   end(client: string, id: string): Promise<void>;
 }

@@ -1,33 +1,13 @@
-import type { Instant } from "#kernel/clock";
+import type { ExportEntry, ExportList, FileProgress, ListedExport } from "#limits/listed-export";
 import type { ExportJobs, StoredExport } from "./export-jobs.ts";
-
-interface Entry {
-  readonly id: string;
-  readonly client: string;
-  readonly startedAt: Instant;
-  readonly expires: Instant;
-}
 
 /** The exports of all clients until their ends. */
 interface AllExports extends Pick<ExportJobs, "find" | "end"> {
+  filesOf(client: string, id: string): Promise<readonly FileProgress[]>;
   newest(
     client: string | undefined,
     max: number,
-  ): Promise<{ readonly entries: readonly Entry[]; readonly more: number }>;
-}
-
-/** An export as operators see it: no patient, no Group and no search. */
-type ListedExport = Entry & {
-  /** Null: the object of the client does not answer. */
-  readonly facts:
-    | (Pick<StoredExport, "level" | "origin" | "purpose"> & { readonly types: readonly string[] })
-    | null;
-};
-
-export interface ExportList {
-  readonly exports: readonly ListedExport[];
-  /** The number of older exports. */
-  readonly more: number;
+  ): Promise<{ readonly entries: readonly ExportEntry[]; readonly more: number }>;
 }
 
 const listedMax = 50;
@@ -37,8 +17,11 @@ export async function listExports(client: string | undefined, exports: AllExport
   const { entries, more } = await exports.newest(client, listedMax);
   const listed = entries.map(async (entry): Promise<readonly ListedExport[]> => {
     try {
-      const stored = await exports.find(entry.client, entry.id);
-      return stored === undefined ? [] : [{ ...entry, facts: factsOf(stored) }];
+      const [stored, read] = await Promise.all([
+        exports.find(entry.client, entry.id),
+        exports.filesOf(entry.client, entry.id),
+      ]);
+      return stored === undefined ? [] : [{ ...entry, facts: factsOf(stored, read) }];
     } catch {
       return [{ ...entry, facts: null }];
     }
@@ -53,9 +36,10 @@ export async function cancelExport(client: string, id: string, exports: AllExpor
   return true;
 }
 
-const factsOf = ({ level, origin, purpose, files }: StoredExport) => ({
+const factsOf = ({ level, origin, purpose, files }: StoredExport, read: readonly FileProgress[]) => ({
   level,
   origin,
   purpose,
   types: files.map(({ type }) => type),
+  read,
 });

@@ -1,11 +1,8 @@
 import type { Instant } from "#kernel/clock";
 import type { Result } from "#kernel/result";
 import type { ClientExports } from "#platform/exports/object/client-exports";
-import {
-  EXPORT_DIRECTORY,
-  type ExportDirectory,
-  type ExportEntry,
-} from "#platform/exports/object/export-directory";
+import type { ExportEntry, FileProgress } from "#limits/listed-export";
+import { EXPORT_DIRECTORY, type ExportDirectory } from "#platform/exports/object/export-directory";
 import { readJurisdiction } from "#platform/ledger/placement";
 import { ConfigError } from "#platform/config/config-error";
 import { inTime } from "#platform/deadlines";
@@ -32,6 +29,8 @@ export function exportShelf<T extends Named>(
   addExport(client: string, stored: T): Promise<Result<void, { readonly reason: "too_many_exports" }>>;
   find(client: string, id: string): Promise<T | undefined>;
   end(client: string, id: string): Promise<void>;
+  note(client: string, id: string, progress: FileProgress): Promise<boolean>;
+  filesOf(client: string, id: string): Promise<readonly FileProgress[]>;
   newest(
     client: string | undefined,
     max: number,
@@ -65,6 +64,8 @@ export function exportShelf<T extends Named>(
         await of(client).endExport(id);
         await directory().removeEntry(id);
       }),
+    note: (client, id, progress) => inTime("exports", async () => await of(client).noteFile(id, progress)),
+    filesOf: (client, id) => inTime("exports", async () => await of(client).filesOf(id)),
     newest: (client, max) => inTime("exports", async () => await directory().newest(client, max)),
   };
 }

@@ -6,6 +6,7 @@ import { Secret } from "#kernel/secret";
 import { hkdf } from "#ledger/leaf/seal";
 import { type AskSql, askSql } from "#platform/ask-sql";
 import { keyList } from "#platform/config/key-list-setting";
+import type { FileProgress } from "#limits/listed-export";
 import { openText, sealText } from "#platform/sealed-text";
 
 export interface ClientExportsEnv {
@@ -30,6 +31,24 @@ export class ClientExports extends DurableObject<ClientExportsEnv> {
     ctx.storage.sql.exec(
       "CREATE TABLE IF NOT EXISTS exports (id TEXT PRIMARY KEY, expires INTEGER NOT NULL, box TEXT NOT NULL) STRICT",
     );
+    ctx.storage.sql.exec(
+      `CREATE TABLE IF NOT EXISTS files (export TEXT NOT NULL, file INTEGER NOT NULL, state TEXT NOT NULL,
+        rows INTEGER NOT NULL, reason TEXT, at INTEGER NOT NULL, PRIMARY KEY (export, file)) STRICT`,
+    );
+  }
+
+  /** Notes how far a file is read. False: the export is over. */
+  noteFile(id: string, { file, state, rows, reason, at }: FileProgress): boolean {
+    const isWanted = this.exportOf(id) !== undefined;
+    if (isWanted)
+      this.#ask`INSERT OR REPLACE INTO files VALUES (${id}, ${file}, ${state}, ${rows}, ${reason}, ${at})`;
+    return isWanted;
+  }
+
+  /** The files of an export that were read, in the order of their numbers. */
+  filesOf(id: string): readonly FileProgress[] {
+    return this.#ask<FileProgress>`
+      SELECT file, state, rows, reason, at FROM files WHERE export = ${id} ORDER BY file`;
   }
 
   /** Stores an export until its end. It is durable when this returns. */
@@ -58,6 +77,7 @@ export class ClientExports extends DurableObject<ClientExportsEnv> {
 
   endExport(id: string): void {
     this.#ask`DELETE FROM exports WHERE id = ${id}`;
+    this.#ask`DELETE FROM files WHERE export = ${id}`;
   }
 
   override async alarm(): Promise<void> {
@@ -67,6 +87,7 @@ export class ClientExports extends DurableObject<ClientExportsEnv> {
 
   #deleteEnded(): void {
     this.#ask`DELETE FROM exports WHERE expires <= ${Date.now()}`;
+    this.#ask`DELETE FROM files WHERE export NOT IN (SELECT id FROM exports)`;
   }
 
   async #wakeAtNextEnd(): Promise<void> {

@@ -1,18 +1,10 @@
 import { DurableObject } from "cloudflare:workers";
-import { instant, type Instant } from "#kernel/clock";
+import { instant } from "#kernel/clock";
+import type { ExportEntry } from "#limits/listed-export";
 import { type AskSql, askSql } from "#platform/ask-sql";
 
 /** The name of the only object. */
 export const EXPORT_DIRECTORY = "exports";
-
-/** An export of a client, without what it asks for. */
-export interface ExportEntry {
-  /** 32 lower-case hex digits. */
-  readonly id: string;
-  readonly client: string;
-  readonly startedAt: Instant;
-  readonly expires: Instant;
-}
 
 /** The exports of all clients until their ends, for operators: an object of a client cannot be found without its name. */
 export class ExportDirectory extends DurableObject<object> {
