@@ -36,10 +36,15 @@ export function get(
   });
 }
 
+interface Ended {
+  readonly code: number | null;
+  readonly said: string;
+}
+
 /** Runs `phylax …` as an operator would: a process of its own, with its arguments alone. */
-export function phylax(
-  ...args: readonly string[]
-): Promise<{ readonly code: number | null; readonly said: string }> {
+export const phylax = (...args: readonly string[]): Promise<Ended> => phylaxWith(args);
+
+export function phylaxWith(args: readonly string[]): Promise<Ended> {
   const child = spawn(process.execPath, [join(import.meta.dirname, "../../cli/main.ts"), ...args]);
   let said = "";
   for (const stream of [child.stdout, child.stderr])

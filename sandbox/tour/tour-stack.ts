@@ -9,6 +9,7 @@ export interface TourDev {
   readonly gateway: string;
   readonly fhir: string;
   readonly origin: string;
+  readonly ledger: string;
   readonly ca: string;
   readonly clients: readonly TourClient[];
 }

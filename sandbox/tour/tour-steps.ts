@@ -5,31 +5,16 @@ import { parseReceipt } from "#ledger/read-receipt";
 import { x5tS256 } from "../certificates.ts";
 import { get, phylax, type TourReply } from "./tour-ask.ts";
 import type { TourClient, TourDev } from "./tour-stack.ts";
+import { heldRow, here, must, type Resource, type Step, type TourFacts } from "./tour-step.ts";
 
-/** The facts that a step knows, with results of earlier steps. */
-export interface SeenInTour {
-  readonly dev: TourDev;
-  readonly devFile: string;
-  /** The folder for the tour's files; deleted at its end. */
-  readonly folder: string;
-  readonly patient: string;
+interface SeenInTour extends TourFacts {
   payerToken?: string;
   toPayer?: Resource;
   receipt?: string;
 }
 
-interface Step {
-  readonly title: string;
-  /** Runs the step, checks it, and returns the lines to print. Throws with the fact that was wrong. */
-  readonly show: (seen: SeenInTour) => Promise<readonly string[]>;
-}
-
-interface Resource {
-  readonly [element: string]: unknown;
-}
-
 /** The tour, in order. */
-export const steps: readonly Step[] = [
+export const steps: readonly Step<SeenInTour>[] = [
   { title: "The health plan proves who it is and gets a token for its purpose", show: token },
   { title: "It reads the patient, and sees what paying a claim needs", show: cutRead },
   {
@@ -66,7 +51,7 @@ async function cutRead(seen: SeenInTour) {
   const { dev, patient, payerToken } = seen;
   const reply = await get(dev.ca, clientOf(dev, "payer"), `${dev.fhir}/Patient/${patient}`, payerToken);
   const shown = opened(reply);
-  const held: Resource = JSON.parse(await (await fetch(`${dev.origin}/Patient/${patient}`)).text());
+  const held = await heldRow(seen, `Patient/${patient}`);
   const names = elements(held);
   const hidden = names.filter((name) => !(name in shown));
   const trimmed = names.filter((name) => name in shown && !isDeepStrictEqual(shown[name], held[name]));
@@ -108,7 +93,7 @@ async function deidentified(seen: SeenInTour) {
   must(code === 0, `no token: ${said}`);
   const ask = (path: string) => get(dev.ca, clientOf(dev, "study"), `${dev.fhir}/${path}`, said);
   must((await ask(`Patient/${patient}`)).status === 404, "the study reads a patient by an original id");
-  const held: Resource = JSON.parse(await (await fetch(`${dev.origin}/Patient/${patient}`)).text());
+  const held = await heldRow(seen, `Patient/${patient}`);
   const list = await ask("Patient");
   const { entry = [] } = opened(list) as { entry?: readonly { readonly resource: Resource }[] };
   // Its reader cannot know which of them the patient is. The tour looks for the year of birth.
@@ -208,16 +193,9 @@ async function tampered({ devFile, folder, receipt: text = "" }: SeenInTour) {
   ];
 }
 
-/** The path from the folder of `npm run tour`, so that a printed command runs there. */
-const here = (path: string): string => relative(process.env["INIT_CWD"] ?? process.cwd(), path);
-
 function tokenCommand({ devFile }: SeenInTour, client: string): string {
   const state = here(dirname(devFile));
   return `$ npx --no phylax token ${client}${state === ".phylax" ? "" : ` --state ${state}`}`;
-}
-
-function must(condition: boolean, otherwise: string): asserts condition {
-  if (!condition) throw new Error(otherwise);
 }
 
 function clientOf(dev: TourDev, id: string): TourClient {
