@@ -108,6 +108,13 @@ const panels: readonly Panel[] = [
     legend: labels.map((label) => `{{${label}}}`).join(" "),
     unit: name.endsWith("_seconds") ? "s" : "none",
   })),
+  {
+    title: "phylax_client_quota_used",
+    description: "Share of the request quotas that a client uses for a purpose.",
+    expr: `${rateBy(["client", "purpose"], "phylax_client_outcomes_total")} / max by (client, purpose) (phylax_client_quota_requests_per_second)`,
+    legend: "{{client}} {{purpose}}",
+    unit: "percentunit",
+  },
   ...eachRule
     .filter(([, { expression }]) => expression.kind === "burn")
     .map(([id, rule]) => ({

@@ -1,5 +1,6 @@
 import type { GaugeReading } from "#audit/alerts/gauges";
 import type { AlertReport } from "#audit/alerts/report";
+import type { RequestQuota } from "#limits/request-quota";
 import type { Silence } from "#audit/alerts/silence";
 import type { Tail, TailCursor } from "#audit/traffic/ends";
 import type { Traffic } from "#audit/traffic/instruments";
@@ -223,6 +224,8 @@ export interface AdminPorts {
   readonly alerts: Alerts;
   /** The gauges of the alerts' last look. Throws when it does not answer. */
   readonly gauges: () => Promise<readonly GaugeReading[]>;
+  /** Throws when the registry does not answer. */
+  readonly quotas: () => Promise<readonly RequestQuota[]>;
   readonly requestKeys: RequestKeys;
   readonly reviews: ReviewTasks;
   readonly cases: CaseTasks;

@@ -2,7 +2,6 @@ import type { AdminPorts } from "#admin/ports";
 import type { Secret } from "#kernel/secret";
 import type { TrafficAt, TrafficSpan } from "#audit/traffic/span";
 import type { LedgerHealthReport } from "#ledger/health";
-import type { RequestQuota } from "#limits/request-quota";
 import type { RegistryEnd } from "#registry/ends-soon";
 import type { WaitingWork } from "#registry/waiting-work";
 import type { DenialInForce } from "./denials.ts";
@@ -52,7 +51,6 @@ export interface ConsolePorts {
   readonly traffic: (span: Required<TrafficSpan>) => Promise<readonly TrafficAt[]>;
   /** The highest ages, in seconds, by gauge and label. */
   readonly ages: (span: Required<TrafficSpan>) => Promise<readonly TrafficAt[]>;
-  readonly quotas: () => Promise<readonly RequestQuota[]>;
   /** Numbers alone, so that the page Now needs no record. */
   readonly waiting: () => Promise<WaitingWork>;
   /** The state of each origin by its name, as the gateway's `readyz` says it. */

@@ -5,3 +5,7 @@ export interface RequestQuota {
   readonly requests: number;
   readonly windowSeconds: number;
 }
+
+/** The requests a second that quotas allow together. */
+export const requestsASecond = (quotas: readonly RequestQuota[]): number =>
+  quotas.reduce((sum, { requests, windowSeconds }) => sum + requests / windowSeconds, 0);

@@ -2,6 +2,7 @@ import { test } from "vitest";
 import { adminApp } from "#admin/app";
 import { metricsText } from "#audit/traffic/exposition";
 import { instruments, type Traffic } from "#audit/traffic/instruments";
+import type { RequestQuota } from "#limits/request-quota";
 import { machine, nobodySignsIn, recordsOnly, registryUnasked } from "../support/admin-door.ts";
 import { at, presented } from "../support/credentials.ts";
 
@@ -13,7 +14,9 @@ const totals: Traffic = new Map([
   ["phylax_of_another_version read", 1],
 ]);
 
-function door(roles: readonly string[]) {
+const none = async (): Promise<readonly RequestQuota[]> => [];
+
+function door(roles: readonly string[], quotas = none) {
   const book: string[] = [];
   const app = adminApp({
     ...nobodySignsIn,
@@ -30,6 +33,7 @@ function door(roles: readonly string[]) {
       book.push("totals");
       return totals;
     },
+    quotas,
     ledger: recordsOnly(async (recorded) => {
       book.push(...recorded.map(({ kind }) => kind));
       return "counted";
@@ -103,4 +107,28 @@ test("each family has one HELP, one TYPE and unique lines, also without a number
     expect(lines.filter((line) => line.startsWith("# TYPE"))).toHaveLength(families);
     expect(new Set(lines).size).toBe(lines.length);
   }
+});
+
+test("a client that a number names has its quota beside it, and numbers come without a registry", async ({
+  expect,
+}) => {
+  const quota = (client: string, purpose: string, requests: number) =>
+    ({ client, purpose, requests, windowSeconds: 60 }) as const;
+  const registered = [
+    quota("clinic", "TREAT", 120),
+    quota("clinic", "TREAT", 60),
+    quota("clinic", "HPAYMT", 600),
+    quota("idle", "TREAT", 600),
+  ];
+  const linesOf = async (quotas: typeof none) => {
+    const answer = await door(["registry-reader"], quotas).scrape();
+    return (await answer.text()).split("\n").filter((line) => !line.startsWith("#"));
+  };
+  const shown = await linesOf(async () => registered);
+  expect(shown.filter((line) => line.includes("quota"))).toEqual([
+    'phylax_client_quota_requests_per_second{client="clinic",purpose="TREAT"} 3',
+  ]);
+  const without = await linesOf(() => Promise.reject(new Error("down")));
+  expect(without).toEqual(shown.filter((line) => !line.includes("quota")));
+  expect(without).toContain('phylax_requests_total{interaction="read"} 7');
 });

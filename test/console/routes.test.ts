@@ -115,7 +115,6 @@ function consoleApp(approvals: Approvals = "one-person", rolesNow: () => readonl
     denials: async () => [],
     traffic: async () => [],
     ages: async () => [],
-    quotas: async () => [],
     waiting: async () => ({ reviews: { count: 1, since: instant(at) }, proposals: undefined }),
     origins: async () => ({}),
     wait: async () => {},

@@ -36,8 +36,8 @@ const labelled = {
   phylax_ledger_witnesses_behind: undefined,
   phylax_part_age_seconds: "revocations",
   phylax_alerts_dead_letters: undefined,
-} as const satisfies Record<GaugeName, string | undefined>;
-const gaugeNames = Object.keys(labelled) as GaugeName[]; // the keys of the table
+} as const satisfies Partial<Record<GaugeName, string | undefined>>;
+const gaugeNames = Object.keys(labelled) as (keyof typeof labelled)[]; // the keys of the table
 const labelOf = {
   phylax_ledger_behind_seconds: "log",
   phylax_ledger_logs: "state",

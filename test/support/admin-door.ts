@@ -34,6 +34,7 @@ export const nobodySignsIn = {
   tail: async () => ({ ends: [], incomplete: [], after: {} }),
   wait: async () => {},
   gauges: async () => [],
+  quotas: async () => [],
   alerts: {
     report: async () => quietReport,
     silence: async () => "0123456789abcdef0123456789abcdef",

@@ -67,6 +67,7 @@ function open(env: OpsEnv): Hono {
     wait,
     keepAlive: waitUntil,
   });
+  const consoleDesk = partInTime("control", env.CONSOLE_DESK);
   const admin: AdminPorts = {
     operators: desks.roll,
     denials: async (issuer) => new Set(await desks.roll.denials(issuer)),
@@ -143,6 +144,7 @@ function open(env: OpsEnv): Hono {
     tail: (after) => inTime("desk", async () => await env.LEDGER_HEALTH.ends(after)),
     wait,
     gauges: async () => await book().readings(),
+    quotas: () => consoleDesk.quotas(),
     restores: { restore: (log) => desks.recovery.restore(log) },
     ledger,
     configured: configurationRecord(described, ledger, { clock, newId }),
@@ -160,7 +162,6 @@ function open(env: OpsEnv): Hono {
   };
   const app = adminApp(admin);
   if (places === undefined) return app;
-  const consoleDesk = partInTime("control", env.CONSOLE_DESK);
   const ledgerHealth = partInTime("desk", env.LEDGER_HEALTH);
   addConsole(app, {
     admin,
@@ -173,7 +174,6 @@ function open(env: OpsEnv): Hono {
     ends: () => consoleDesk.ends(),
     traffic: (span) => ledgerHealth.trafficOf(span),
     ages: (span) => inTime("desk", async () => await book().ages(span)),
-    quotas: () => consoleDesk.quotas(),
     denials: () => consoleDesk.denials(),
     waiting: () => consoleDesk.waiting(),
     origins: () => originStatesAt(places.gateway),

@@ -6,7 +6,7 @@ interface Gauge {
   readonly isAge?: true;
 }
 
-/** The gauges of `/metrics`, as the watch last read them (src/audit/alerts/watch.ts). */
+/** The gauges of `/metrics`: as the watch last read them (`AlertBook`), and the quotas as the registry has them. */
 export const gauges = {
   phylax_ledger_behind_seconds: {
     help: "Age of the oldest record without a copy in R2, in seconds; 0: all records have a copy",
@@ -29,6 +29,10 @@ export const gauges = {
   phylax_alerts_dead_letters: {
     help: "Messages about alerts that were given up",
     labels: [],
+  },
+  phylax_client_quota_requests_per_second: {
+    help: "Request quotas of a client's grants for a purpose; of clients that a number names",
+    labels: ["client", "purpose"],
   },
 } as const satisfies Readonly<Record<string, Gauge>>;
 export type GaugeName = keyof typeof gauges;

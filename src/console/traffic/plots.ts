@@ -1,6 +1,6 @@
 import type { GaugeName } from "#audit/alerts/gauges";
 import { type InstrumentName, otherLabel, type Series, type Traffic } from "#audit/traffic/instruments";
-import type { RequestQuota } from "#limits/request-quota";
+import { type RequestQuota, requestsASecond } from "#limits/request-quota";
 import type { Timeline } from "./timeline.ts";
 
 /** A plot of an instrument over time. */
@@ -219,8 +219,7 @@ function quotaUse(
   const grants = Map.groupBy(quotas, ({ client, purpose }) => grantOf(client, purpose));
   const lines = Array.from(grants, ([name, some]) => {
     const length = Math.max(...some.map(({ windowSeconds }) => Math.ceil(windowSeconds / binSeconds)));
-    const aSecond = sum(some.map(({ requests, windowSeconds }) => requests / windowSeconds));
-    const allowed = aSecond * length * binSeconds;
+    const allowed = requestsASecond(some) * length * binSeconds;
     const values = sums.map((_, i) => {
       const window = sums.slice(Math.max(0, i + 1 - length), i + 1);
       return (100 * sum(window.map((each) => each.get(name) ?? 0))) / allowed;

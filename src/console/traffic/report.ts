@@ -15,7 +15,7 @@ export interface TrafficReport {
 }
 
 export async function lookAtTraffic(
-  { admin, traffic, ages, quotas }: Pick<ConsolePorts, "admin" | "traffic" | "ages" | "quotas">,
+  { admin, traffic, ages }: Pick<ConsolePorts, "admin" | "traffic" | "ages">,
   range: Range,
 ): Promise<TrafficReport> {
   const at = admin.clock();
@@ -23,7 +23,7 @@ export async function lookAtTraffic(
   const [counted, aged, allowed] = await Promise.all([
     answerOrNone(() => traffic(span)),
     answerOrNone(() => ages(span)),
-    answerOrNone(quotas),
+    answerOrNone(admin.quotas),
   ]);
   const timeline = (found: readonly TrafficAt[] | undefined) => found && timelineOf(found, at, range);
   return { at, timeline: timeline(counted), ages: timeline(aged), quotas: allowed };
