@@ -71,6 +71,7 @@ test("the metrics of reads, searches and refusals are the auditor's count, and s
     /phylax_client_outcomes_total\{client="payer",purpose="HPAYMT",outcome="disclosed"\} [1-9]/u,
   );
   expect(text).toMatch(/phylax_refusals_total\{reason="\w+"\} [1-9]/u);
+  expect(text).toMatch(/phylax_client_quota_requests_per_second\{client="payer",purpose="HPAYMT"\} [\d.]+/u);
   for (const secret of [canary, "amara", "okafor", "Observation"]) expect(text).not.toContain(secret);
 });
 

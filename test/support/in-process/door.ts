@@ -491,6 +491,7 @@ async function startWorkers(
     REGISTRY_DESK: service(control.RegistryDesk, () => controlEnv),
     OPERATOR_ROLL: service(control.OperatorRoll, () => controlEnv),
     PROPOSAL_DESK: service(control.ProposalDesk, () => controlEnv),
+    CONSOLE_DESK: service(control.ConsoleDesk, () => controlEnv),
     REVIEW_DESK: service(control.ReviewDesk, () => controlEnv),
     CASE_DESK: remoteStub(
       service(control.CaseDesk, () => controlEnv),
