@@ -39,9 +39,12 @@ export async function tail(args: readonly string[]): Promise<number> {
     const path = `tail?after=${encodeURIComponent(after)}`;
     const opened = await linesAsOperator(posterOf(values), path, (text) => {
       const line = z.union([cursor, gap, end]).parse(JSON.parse(text));
-      if ("after" in line) ({ after } = line);
-      else if ("missing" in line) giveGap(line.missing);
-      else if (isWanted(line)) giveEnd(line);
+      if ("after" in line) {
+        if (after === "") say("watching: Ctrl-C ends it");
+        ({ after } = line);
+      }
+      if ("missing" in line) giveGap(line.missing);
+      if ("outcome" in line && isWanted(line)) giveEnd(line);
     });
     if (opened.status !== 200) throw refusedBy(opened);
     if (!opened.isWhole) {

@@ -143,6 +143,50 @@ test("a profile signs its operator in, and the commands work with it and without
   expect(await run("review", "list")).toEqual([1, "not signed in: `phylax login elsewhere`\n"]);
 });
 
+test("a tail shows permitted and refused requests live without a patient, and ends well by an interruption", async ({
+  expect,
+}) => {
+  const main = join(import.meta.dirname, "../../cli/main.ts");
+  const watch = (...options: string[]) => {
+    const given = [main, "tail", "--state", state, "--operator", "registrar", ...options];
+    const child = spawn(process.execPath, given, { cwd: tmpdir(), stdio: ["ignore", "pipe", "pipe"] });
+    const watched = { child, out: "", ended: once(child, "close") };
+    for (const stream of [child.stdout, child.stderr])
+      stream.on("data", (chunk: Buffer) => (watched.out += chunk.toString()));
+    return watched;
+  };
+  const [all, refusals] = [watch(), watch("--refused", "--client", "payer", "--json")];
+  await expect.poll(() => all.out, patience).toContain("watching");
+  const askAll = async () => {
+    await phylax.ask("payer", "Patient/amara-okafor");
+    await phylax.ask("payer", "Patient?family=Canaryfamily");
+    await phylax.ask("payer", "Patient/canary-patient");
+    return refusals.out;
+  };
+  await expect.poll(askAll, { ...patience, interval: 500 }).toContain('"outcome":"refused"');
+  expect(JSON.parse(refusals.out.split("\n")[0] ?? "")).toEqual({
+    at: expect.any(String),
+    milliseconds: expect.any(Number),
+    interaction: "read",
+    outcome: "refused",
+    reason: "absent",
+    client: "payer",
+    purpose: "HPAYMT",
+  });
+  await expect.poll(() => all.out, patience).toMatch(/ payer +HPAYMT +read +refused absent, \d+ ms$/mu);
+  expect(all.out).toMatch(/ payer +HPAYMT +read +disclosed, \d+ ms$/mu);
+  expect(all.out).toMatch(/ payer +HPAYMT +search-type +disclosed, \d+ ms$/mu);
+  for (const { child, ended, out } of [all, refusals]) {
+    child.kill("SIGINT");
+    expect((await ended)[0]).toBe(0);
+    expect(out).not.toMatch(/canary|amara|okafor|Patient/iu);
+  }
+  expect(refusals.out).not.toContain("disclosed");
+
+  const revoker = await operator("tail-revoker", ["revoker"]);
+  expect((await send(phylax.dev, revoker, `${phylax.dev.ops}/tail`)).status).toBe(403);
+});
+
 test("it is alive, and ready when control and the ledger answer", async ({ expect }) => {
   expect((await send(phylax.dev, undefined, `${phylax.dev.ops}/healthz`)).status).toBe(200);
   const ready = await send(phylax.dev, undefined, `${phylax.dev.ops}/readyz`);
