@@ -91,7 +91,7 @@ const burn = (
 export type AlertUnit = "times" | "seconds" | "number";
 
 /** The unit of a rule's value and threshold: a gauge of seconds has the unit in its name. */
-export function unitOf({ expression }: Pick<AlertRule, "expression">): AlertUnit {
+export function alertUnitOf({ expression }: Pick<AlertRule, "expression">): AlertUnit {
   if (expression.kind === "burn") return "times";
   return expression.gauge.endsWith("_seconds") ? "seconds" : "number";
 }

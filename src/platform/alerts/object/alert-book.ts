@@ -17,7 +17,7 @@ import {
   waitAfter,
 } from "#audit/alerts/message";
 import type { AlertReport, DeadLetter, ShownSilence } from "#audit/alerts/report";
-import { type AlertId, alertWindows, eachRule, unitOf } from "#audit/alerts/rules";
+import { type AlertId, alertWindows, eachRule, alertUnitOf } from "#audit/alerts/rules";
 import { isSilenced, type Silence } from "#audit/alerts/silence";
 import type { Traffic } from "#audit/traffic/instruments";
 import { spanUnits, type TrafficAt, type TrafficSpan } from "#audit/traffic/span";
@@ -123,7 +123,7 @@ export class AlertBook extends DurableObject<AlertBookEnv> {
         const { standing } = this.#standing(alert);
         const since = standing.state === "quiet" ? null : timeOf(standing.since);
         const silenced = isSilenced(alert, silences, at);
-        const measured = { value: valueOf(rule, facts) ?? null, threshold, unit: unitOf(rule) };
+        const measured = { value: valueOf(rule, facts) ?? null, threshold, unit: alertUnitOf(rule) };
         return { alert, state: standing.state, since, severity, says, runbook, ...measured, silenced };
       }),
       silences: silences.map(shownSilence),
