@@ -189,20 +189,61 @@ describe("a kick-off request", () => {
   });
 });
 
-test("a parameter that is not supported is refused, and under handling=lenient ignored by its name", () => {
-  for (const [query, reason] of [
-    ["organizeOutputBy=Patient", "export_parameter_unknown"],
-    ["includeAssociatedData=LatestProvenanceResources", "export_parameter_unknown"],
-    ["allowPartialManifests=yes", "export_parameter_malformed"],
-    ["custom=1", "export_parameter_unknown"],
-  ] as const) {
-    const [name = ""] = query.split("=");
-    expect(byGet(query), query).toEqual(refused(reason, name));
-    expect(byGet(`${query}&_type=Patient&${query}`, "lenient"), query).toEqual({
-      ok: true,
-      value: { ...plain, types: ["Patient"], ignored: [name] },
-    });
+const malformed = ["export_parameter_malformed", "refused"] as const;
+const typeUnknown = ["export_type_unknown", "refused"] as const;
+const ignorable = ["export_parameter_unknown", "ignored"] as const;
+
+// Each parameter of 3.0.0, by GET and by POST: read, or refused for a reason; and what handling=lenient does then.
+test.for([
+  ["_outputFormat", { valueString: "ndjson" }, "read"],
+  ["_outputFormat", { valueString: "application/ndjson" }, "read"],
+  ["_outputFormat", { valueString: "application/fhir+ndjson" }, "read"],
+  ["_outputFormat", { valueString: "text/csv" }, ["export_format_not_supported", "refused"]],
+  ["_since", { valueInstant: "2026-01-01T00:00:00Z" }, "read"],
+  ["_since", { valueInstant: "2026-01-01" }, malformed],
+  ["_until", { valueInstant: "2026-01-01T00:00:00+02:00" }, "read"],
+  ["_until", { valueInstant: "now" }, malformed],
+  ["_type", { valueString: "Patient,Condition" }, "read"],
+  ["_type", { valueCode: "Patient" }, "read"],
+  ["_type", { valueString: "patient" }, typeUnknown],
+  ["_typeFilter", { valueString: "Condition?code=a,b" }, "read"],
+  ["_typeFilter", { valueString: "Condition?_sort=code" }, malformed],
+  ["_typeFilter", { valueString: "Nothing?code=a" }, typeUnknown],
+  ["_elements", { valueString: "id,Patient.birthDate" }, "read"],
+  ["_elements", { valueString: "Patient.nothing" }, malformed],
+  ["allowPartialManifests", { valueBoolean: true }, "read"],
+  ["allowPartialManifests", { valueBoolean: false }, "read"],
+  ["allowPartialManifests", { valueString: "yes" }, ["export_parameter_malformed", "ignored"]],
+  ["organizeOutputBy", { valueString: "Patient" }, ignorable],
+  ["includeAssociatedData", { valueString: "LatestProvenanceResources" }, ignorable],
+  ["includeAssociatedData", { valueCode: "RelevantProvenanceResources" }, ignorable],
+  ["includeAssociatedData", { valueString: "_custom" }, ignorable],
+  ["_limit", { valueString: "10" }, ignorable],
+] as const)("%s with %j, by GET and by POST, is %j", ([name, value, verdict]) => {
+  const written = new URLSearchParams([[name, String(Object.values(value)[0])]]).toString();
+  for (const ask of [
+    (handling: "strict" | "lenient") => byGet(written, handling),
+    (handling: "strict" | "lenient") => byPost([{ name, ...value }], handling),
+  ]) {
+    if (verdict === "read") {
+      for (const handling of ["strict", "lenient"] as const)
+        expect(ask(handling)).toMatchObject({ ok: true, value: { ignored: [] } });
+      continue;
+    }
+    const [reason, lenient] = verdict;
+    expect(ask("strict")).toEqual(refused(reason, name));
+    expect(ask("lenient")).toEqual(
+      lenient === "refused" ? refused(reason, name) : { ok: true, value: { ...plain, ignored: [name] } },
+    );
   }
+});
+
+test("an ignored parameter is named once, and the others count", () => {
+  const twice = "organizeOutputBy=Patient&_type=Patient&organizeOutputBy=Patient";
+  expect(byGet(twice, "lenient")).toEqual({
+    ok: true,
+    value: { ...plain, types: ["Patient"], ignored: ["organizeOutputBy"] },
+  });
 });
 
 test("a parameter for one value must not come twice, and no parameter may be empty", () => {
