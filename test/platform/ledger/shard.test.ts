@@ -33,7 +33,7 @@ import {
   verifierOf,
 } from "./worker.ts";
 
-test("the shard's calls are exactly append, status, readers of public data, and a call that only the ledger can make", ({
+test("the shard's calls are exactly append, status, readers of public data, the labels of the newest ends, and a call that only the ledger can make", ({
   expect,
 }) => {
   expect(Object.getOwnPropertyNames(LedgerShard.prototype).sort()).toEqual([
@@ -42,6 +42,7 @@ test("the shard's calls are exactly append, status, readers of public data, and 
     "appendText",
     "checkpoint",
     "constructor",
+    "endsSince",
     "entries",
     "frame",
     "frameCopies",
