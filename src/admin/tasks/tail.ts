@@ -6,11 +6,12 @@ import { rejectedAt, Text, type Verb } from "#admin/administer";
 import { registryReaders } from "#admin/change-registry";
 import type { AdminPorts } from "#admin/ports";
 
-const everyMilliseconds = 1_000;
-/** An answer ends after these looks, some five minutes; its reader asks again, which is on record again. */
-const looksMax = 300;
-/** Between two checks that the operator may still act: a suspension counts everywhere within ten seconds. */
-const looksUnchecked = 5;
+const everyMilliseconds = 2_000;
+/**
+ * An answer ends after these looks, half a minute; its reader asks again, which is on record again. A look is two
+ * calls of other Workers, and Cloudflare permits 32 in a request (Service bindings, Limits).
+ */
+const looksMax = 12;
 
 const line = z.object({
   at: z.string().optional().meta({ description: "RFC 3339: the time of the record of an end." }),
@@ -28,7 +29,7 @@ const line = z.object({
 /** The ends of requests while they are recorded, without a word about whose data it was. */
 export const tailVerb = ({ tail, wait }: Pick<AdminPorts, "tail" | "wait">): Verb => ({
   interaction: "tail",
-  does: "The ends of requests as they are recorded, a JSON object a line, for five minutes; `after` goes on behind an earlier answer.",
+  does: "The ends of requests as they are recorded, a JSON object a line, for half a minute; `after` goes on behind an earlier answer.",
   parameters: z.object({ after: z.string().optional() }),
   answer: line,
   answerType: "application/x-ndjson",
@@ -54,8 +55,8 @@ function linesOf(
     {
       async pull(controller) {
         if (looks > 0) await wait(everyMilliseconds);
-        const isChecked = looks % looksUnchecked !== 0;
-        if (looks === looksMax || !(isChecked || (await mayStill()))) return controller.close();
+        // before each look: a reader may rest between two of them until the operator is suspended
+        if (looks === looksMax || !(await mayStill())) return controller.close();
         looks += 1;
         const found = await tail(after);
         ({ after } = found);

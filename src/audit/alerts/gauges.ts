@@ -39,6 +39,8 @@ export type GaugeName = keyof typeof gauges;
 
 /** The ages of a gauge that a look keeps, the highest: a deployment may have hundreds of logs. */
 const agesMax = 16;
+/** The ages that a minute or an hour keeps, the highest. */
+export const agesKept = 64;
 
 /** The ages of a look that are kept, by series: the gauge and its label. */
 export function agesOf(readings: readonly GaugeReading[]): readonly (readonly [string, number])[] {

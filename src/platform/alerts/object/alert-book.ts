@@ -1,5 +1,5 @@
 import { DurableObject } from "cloudflare:workers";
-import { agesOf, type GaugeReading, type WatchedPart, watchedParts } from "#audit/alerts/gauges";
+import { agesKept, agesOf, type GaugeReading, type WatchedPart, watchedParts } from "#audit/alerts/gauges";
 import {
   type AlertFacts,
   type AlertStanding,
@@ -179,6 +179,9 @@ export class AlertBook extends DurableObject<AlertBookEnv> {
       for (const [series, seconds] of ages)
         this.#ask`INSERT INTO ages VALUES (${unit}, ${present}, ${series}, ${seconds})
           ON CONFLICT DO UPDATE SET seconds = max(seconds, excluded.seconds)`;
+      // each look has its own oldest copies: without this, an hour would keep every log
+      this.#ask`DELETE FROM ages WHERE unit = ${unit} AND at = ${present} AND series NOT IN (SELECT series
+        FROM ages WHERE unit = ${unit} AND at = ${present} ORDER BY seconds DESC LIMIT ${agesKept})`;
       this.#ask`DELETE FROM ages WHERE unit = ${unit} AND at < ${present - kept}`;
     }
   }
