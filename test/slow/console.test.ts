@@ -107,6 +107,7 @@ describe.skipIf(!hasChromium)("the operators' console in Chromium", () => {
     await page.setInputFiles("#auditor-key", key);
     const banner = async () => {
       await page.click("[data-key-form] button:enabled");
+      await page.locator("[data-key-form] button:enabled").waitFor(); // the look has ended
       return page.textContent("[data-banner]");
     };
     await expect.poll(banner, { timeout: 20_000, interval: 1_000 }).toMatch(/\d+ refusals? of/u);
