@@ -80,6 +80,8 @@ function entriesOf(id: string, values: Values): object {
   };
   if ((policy !== undefined || document !== undefined) && (agreement === undefined || purposes.length === 0))
     throw new Misuse("an agreement and a grant need --agreement ID and --purpose CODE");
+  if (values["agreement-kind"] !== undefined && document === undefined)
+    throw new Misuse("--agreement-kind is of a new agreement: add --document FILE");
   const agreements =
     agreement === undefined || document === undefined
       ? []

@@ -69,9 +69,11 @@ function problemsBeside(body: unknown, found: readonly PolicyProblem[]): readonl
     rules: rules.map(({ rule }) => rule),
   });
   if (!rest.success) return [];
+  const named = (text: string) =>
+    text.replace(/\/rules\/(\d+)/gu, (_, index) => `/rules/${rules[Number(index)]?.index}`);
   return checkPolicy(rest.data).map(({ pointer: at, problem }) => ({
-    pointer: at.replace(/^\/rules\/(\d+)/u, (_, index) => `/rules/${rules[Number(index)]?.index}`),
-    problem,
+    pointer: named(at),
+    problem: named(problem),
   }));
 }
 

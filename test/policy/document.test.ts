@@ -60,6 +60,13 @@ test("what the schema refuses hides no problem of another part: an author mends 
     "/rules/2/why",
     "/title",
   ]);
+  // a text that names another rule names it by its place in the document
+  const twins = policy(short, rule(["Patient"], ["gender"]), rule(["Patient"], ["gender"]));
+  expect(
+    problems(twins)
+      .map(({ problem: text }) => text)
+      .join(),
+  ).not.toContain("/rules/0");
   // what needs a part that is absent is not guessed
   expect(problems({ ...broken, purposes: [] }).map(({ pointer }) => pointer)).not.toContain("/operations/1");
 });

@@ -110,7 +110,8 @@ export class ExportAsking {
       const answer = await this.#once(interaction, place);
       if (answer.ok || tries === patience.tries || !("retryAfterSeconds" in answer.error)) return answer;
       if (answer.error.retryAfterSeconds > patience.secondsMax) return answer;
-      await this.#isWanted(answer.error.reason);
+      // a note for the list: when it is lost, the file goes on
+      await this.#isWanted(answer.error.reason).catch(() => undefined);
       await this.#ports.wait(answer.error.retryAfterSeconds * 1000);
     }
   }

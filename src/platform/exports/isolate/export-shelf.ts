@@ -49,9 +49,10 @@ export function exportShelf<T extends Named>(
     addExport: (client, stored) =>
       inTime("exports", async () => {
         const { id, startedAt, expires } = stored;
+        // first: no export counts against its client that operators can neither list nor end
+        await directory().addEntry({ id, client, startedAt, expires });
         const kept = await of(client).keepExport(id, expires, JSON.stringify(stored));
-        // The client learns of no export that operators cannot list.
-        if (kept.ok) await directory().addEntry({ id, client, startedAt, expires });
+        if (!kept.ok) await directory().removeEntry(id);
         return kept;
       }),
     find: async (client, id) => {
