@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { parseArgs } from "node:util";
+import { randomFrom } from "../bench/scale/random.ts";
 import { accessToken } from "../cli/connection/access-token.ts";
 import { clientOf, type DevFile, readDevFile } from "../cli/connection/dev-file.ts";
 import { closeConnections, send } from "../cli/connection/mutual-tls.ts";
@@ -72,17 +73,6 @@ function stepsOf(begin: number, days: number): readonly [ClockStep, ...ClockStep
   return [first, ...later, { real: end, shown: end }];
 }
 
-/** Mulberry32: the same numbers between 0 and 1 in each run. */
-function randomOf(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
-
 const { into, days, port } = options();
 const built = mkdtempSync(join(tmpdir(), "phylax-month-"));
 const bundles = await buildWorkerBundles(built);
@@ -97,7 +87,7 @@ const stack = await startStack({
   say: () => {},
 });
 const dev = readDevFile(into);
-const random = randomOf(36);
+const random = randomFrom(36);
 const patients = await patientsOf(dev);
 const answers = new Map<string, number>();
 let unsent = 0;
