@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, test, vi } from "vitest";
 import type { ListedExport } from "#limits/listed-export";
 import { instant } from "#kernel/clock";
+import { exportShelf } from "#platform/exports/isolate/export-shelf";
+import { ClientExports } from "#platform/exports/object/client-exports";
 import { ExportDirectory } from "#platform/exports/object/export-directory";
 import { send } from "../../cli/connection/mutual-tls.ts";
 import { ObjectNamespace } from "../support/in-process/durable-objects.ts";
@@ -83,6 +85,53 @@ test("a list of exports has each client's, the newest first, and no patient, Gro
   expect(exports[1]?.facts?.level).toBe("patient");
   expect((await post("exports", {})).text).not.toMatch(/gender|male|2001|group|_type/iu);
   expect((await listed({ client: "payer" })).map(({ id }) => id)).toEqual([first]);
+});
+
+test("a list names neither the Group of an export nor the patients that it is limited to", async ({
+  expect,
+}) => {
+  phylax.origin.load([
+    {
+      resourceType: "Group",
+      id: "panel-of-the-ward",
+      type: "person",
+      actual: true,
+      member: [{ entity: { reference: "Patient/amara-okafor" } }],
+    },
+  ]);
+  const { id: group } = await begin("telehealth", "Group/panel-of-the-ward/$export?_type=Observation");
+  const parameters = {
+    resourceType: "Parameters",
+    parameter: [
+      { name: "_type", valueString: "Observation" },
+      { name: "patient", valueReference: { reference: "Patient/amara-okafor" } },
+    ],
+  };
+  const kickOff = await phylax.ask("telehealth", "Patient/$export", {
+    method: "POST",
+    headers: { prefer: "respond-async", "content-type": "application/fhir+json" },
+    body: JSON.stringify(parameters),
+  });
+  expect(kickOff.status).toBe(202);
+  const exports = await listed({ client: "telehealth" });
+  expect(exports.find(({ id }) => id === group)?.facts?.level).toBe("group");
+  expect(exports[0]?.facts?.level).toBe("patient");
+  expect(JSON.stringify(exports)).not.toMatch(/panel|ward|amara|okafor/u);
+});
+
+test("a download that ends late does not change what a later one noted", async ({ expect }) => {
+  phylax.origin.load(many);
+  const { id, url } = await begin("telehealth", "$export?_type=Observation");
+  const file = `${url.replace("$export-status", "$export-file")}/1`;
+  const reader = (await download(file)).body?.getReader();
+  await reader?.read();
+  await new Promise((resolve) => void setTimeout(resolve, 5));
+  const rows = (await phylax.ask("telehealth", file)).text.trimEnd().split("\n").length;
+  const readOf = async () => (await listed()).find((each) => each.id === id)?.facts?.read;
+  await vi.waitFor(async () => expect(await readOf()).toMatchObject([{ state: "sent", rows }]));
+  await reader?.cancel();
+  await new Promise((resolve) => void setTimeout(resolve, 300));
+  expect(await readOf()).toMatchObject([{ state: "sent", rows }]);
 });
 
 test("a cancelled export is unknown to its client, breaks off its download, and leaves no authority", async ({
@@ -176,6 +225,28 @@ test("an export is not listed after its client deleted it", async ({ expect }) =
   const { id: deleted, url } = await begin("payer", "$export?_type=Patient");
   expect((await phylax.ask("payer", url, { method: "DELETE" })).status).toBe(202);
   expect((await listed()).map(({ id }) => id)).not.toContain(deleted);
+});
+
+test("an export that the directory does not take is none, and does not count against its client", async ({
+  expect,
+}) => {
+  const key = Buffer.alloc(32, 7).toString("base64url");
+  let isAway = true;
+  const directory = {
+    addEntry: () => (isAway ? Promise.reject(new Error("away")) : Promise.resolve()),
+  };
+  const shelf = exportShelf({
+    CLIENT_EXPORTS: new ObjectNamespace(ClientExports, () => ({ CODES_KEY: key })),
+    EXPORT_DIRECTORY: { getByName: () => directory },
+    LEDGER_JURISDICTION: "",
+  } as unknown as Parameters<typeof exportShelf>[0]); // the stubs that it calls
+  const now = Date.now();
+  const stored = { id: "a".repeat(32), startedAt: instant(now), expires: instant(now + 60_000) };
+  await expect(shelf.addExport("payer", stored)).rejects.toThrow();
+  expect(await shelf.find("payer", stored.id)).toBeUndefined();
+  isAway = false;
+  expect(await shelf.addExport("payer", stored)).toEqual({ ok: true, value: undefined });
+  expect(await shelf.find("payer", stored.id)).toMatchObject({ id: stored.id });
 });
 
 test("the directory lists no export after its end, and says how many it leaves out", async ({ expect }) => {

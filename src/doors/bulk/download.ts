@@ -6,6 +6,7 @@ import type { GatewayRefusal } from "#gateway/outcome";
 import type { Question } from "#gateway/question";
 import type { Principal } from "#identity/principal";
 import type { MemoryClaim } from "#limits/shared-memory";
+import type { Instant } from "#kernel/clock";
 import { ok, type Result } from "#kernel/result";
 import type { FileProgress } from "#limits/listed-export";
 import { ExportAsking, type AskedAnswer, type AskingPorts, type ProvenRequest } from "./asking.ts";
@@ -84,12 +85,14 @@ class FileReading {
   readonly #export: string;
   readonly #file: number;
   readonly #ports: DownloadPorts;
+  readonly #begun: Instant;
 
   constructor(client: string, { id, files }: StoredExport, file: StoredFile, ports: DownloadPorts) {
     this.#client = client;
     this.#export = id;
     this.#file = files.indexOf(file);
     this.#ports = ports;
+    this.#begun = ports.clock();
   }
 
   add(rows: number): void {
@@ -109,7 +112,7 @@ class FileReading {
   #note(state: FileProgress["state"], reason?: string): Promise<boolean> {
     const { exports, clock } = this.#ports;
     const progress = { file: this.#file, state, rows: this.#rows, reason: reason ?? null, at: clock() };
-    return exports.note(this.#client, this.#export, progress);
+    return exports.note(this.#client, this.#export, this.#begun, progress);
   }
 }
 
@@ -169,8 +172,8 @@ class FilePages {
     const page = new PageLines();
     for await (const part of parts) {
       const rows = page.rowsIn(part).filter(({ id }) => this.#isNew(id));
-      reading.add(rows.length);
       if (rows.length > 0) yield joinBytes(rows.flatMap(({ bytes }) => [bytes, newLine]));
+      reading.add(rows.length); // they left
     }
     // Without room the file ends here, broken off.
     if (this.#seen !== undefined) this.#memory.hold(this.#seen.size * idBytes);

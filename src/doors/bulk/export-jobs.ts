@@ -47,7 +47,7 @@ export interface ExportJobs {
   ): Promise<Result<void, { readonly reason: "too_many_exports" }>>;
   /** Undefined: there is no such export, or it has ended. */
   find(client: string, id: string): Promise<StoredExport | undefined>;
-  /** Notes how far a file is read. False: the export is over. */
-  note(client: string, id: string, progress: FileProgress): Promise<boolean>;
+  /** Notes how far a download that began at a time has read a file. False: the export is over. */
+  note(client: string, id: string, begun: Instant, progress: FileProgress): Promise<boolean>;
   end(client: string, id: string): Promise<void>;
 }

@@ -29,7 +29,7 @@ export function exportShelf<T extends Named>(
   addExport(client: string, stored: T): Promise<Result<void, { readonly reason: "too_many_exports" }>>;
   find(client: string, id: string): Promise<T | undefined>;
   end(client: string, id: string): Promise<void>;
-  note(client: string, id: string, progress: FileProgress): Promise<boolean>;
+  note(client: string, id: string, begun: Instant, progress: FileProgress): Promise<boolean>;
   filesOf(client: string, id: string): Promise<readonly FileProgress[]>;
   newest(
     client: string | undefined,
@@ -49,10 +49,15 @@ export function exportShelf<T extends Named>(
     addExport: (client, stored) =>
       inTime("exports", async () => {
         const { id, startedAt, expires } = stored;
-        // first: no export counts against its client that operators can neither list nor end
-        await directory().addEntry({ id, client, startedAt, expires });
         const kept = await of(client).keepExport(id, expires, JSON.stringify(stored));
-        if (!kept.ok) await directory().removeEntry(id);
+        if (!kept.ok) return kept; // a client without room writes nothing that clients share
+        try {
+          await directory().addEntry({ id, client, startedAt, expires });
+        } catch (fault) {
+          // Operators could neither list nor end it, and it would count against its client for a day.
+          await of(client).endExport(id);
+          throw fault;
+        }
         return kept;
       }),
     find: async (client, id) => {
@@ -65,7 +70,8 @@ export function exportShelf<T extends Named>(
         await of(client).endExport(id);
         await directory().removeEntry(id);
       }),
-    note: (client, id, progress) => inTime("exports", async () => await of(client).noteFile(id, progress)),
+    note: (client, id, begun, progress) =>
+      inTime("exports", async () => await of(client).noteFile(id, begun, progress)),
     filesOf: (client, id) => inTime("exports", async () => await of(client).filesOf(id)),
     newest: (client, max) => inTime("exports", async () => await directory().newest(client, max)),
   };

@@ -33,15 +33,17 @@ export class ClientExports extends DurableObject<ClientExportsEnv> {
     );
     ctx.storage.sql.exec(
       `CREATE TABLE IF NOT EXISTS files (export TEXT NOT NULL, file INTEGER NOT NULL, state TEXT NOT NULL,
-        rows INTEGER NOT NULL, reason TEXT, at INTEGER NOT NULL, PRIMARY KEY (export, file)) STRICT`,
+        rows INTEGER NOT NULL, reason TEXT, at INTEGER NOT NULL, begun INTEGER NOT NULL, PRIMARY KEY (export, file)) STRICT`,
     );
   }
 
-  /** Notes how far a file is read. False: the export is over. */
-  noteFile(id: string, { file, state, rows, reason, at }: FileProgress): boolean {
+  /** Notes how far a download, which began at a time, has read a file; a later one's note stays. False: the export is over. */
+  noteFile(id: string, begun: Instant, { file, state, rows, reason, at }: FileProgress): boolean {
     const isWanted = this.exportOf(id) !== undefined;
     if (isWanted)
-      this.#ask`INSERT OR REPLACE INTO files VALUES (${id}, ${file}, ${state}, ${rows}, ${reason}, ${at})`;
+      this.#ask`INSERT INTO files VALUES (${id}, ${file}, ${state}, ${rows}, ${reason}, ${at}, ${begun})
+        ON CONFLICT DO UPDATE SET state = excluded.state, rows = excluded.rows, reason = excluded.reason,
+          at = excluded.at, begun = excluded.begun WHERE excluded.begun >= begun`;
     return isWanted;
   }
 
