@@ -144,10 +144,11 @@ function signInHint(): string {
     : ` (\`phylax login ${profile}\` signs you in again)`;
 }
 
-/** A refusal in one line: the place in the document and the reason, or the status and its title. */
+/** A refusal in one line: the place in the document and the reason, or the status, its title and its advice. */
 export function refusalLine({ status, body: { title = "", pointer, detail } }: OperatorAnswer): string {
-  if (typeof detail !== "string") return `${status} ${String(title)}${status === 401 ? signInHint() : ""}`;
-  return `${pointer === "" ? "the document" : String(pointer)} ${detail}`; // RFC 6901 §5: the whole document
+  const advice = typeof detail === "string" ? ` ${detail}` : "";
+  if (typeof pointer === "string") return `${pointer === "" ? "the document" : pointer}${advice}`; // RFC 6901 §5: the whole document
+  return `${status} ${String(title)}${advice && `.${advice}`}${status === 401 ? signInHint() : ""}`;
 }
 
 /** A refusal as an error, for a caller that has no use for it. */
