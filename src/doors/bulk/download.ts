@@ -172,8 +172,8 @@ class FilePages {
     const page = new PageLines();
     for await (const part of parts) {
       const rows = page.rowsIn(part).filter(({ id }) => this.#isNew(id));
+      reading.add(rows.length); // before they leave: a reader that is killed here may have them
       if (rows.length > 0) yield joinBytes(rows.flatMap(({ bytes }) => [bytes, newLine]));
-      reading.add(rows.length); // they left
     }
     // Without room the file ends here, broken off.
     if (this.#seen !== undefined) this.#memory.hold(this.#seen.size * idBytes);
