@@ -214,11 +214,12 @@ const ofResult =
 function readElements(texts: readonly string[]): Reading {
   const elements: ExportRequest["elements"][number][] = [];
   for (const text of texts) {
-    const [path = "", type] = text.split(".").toReversed();
+    const parts = text.split(".");
+    if (parts.length > 2) return malformed; // an element inside an element, as Patient.name.family
+    const [path = "", type] = parts.toReversed();
     if (type !== undefined && !isResourceType(type)) return err("export_type_unknown");
     const isKnown = (of: ResourceType) => readElementList(of, path) !== undefined;
-    if (text.split(".").length > 2 || !(type === undefined ? r4ResourceTypes.some(isKnown) : isKnown(type)))
-      return malformed;
+    if (!(type === undefined ? r4ResourceTypes.some(isKnown) : isKnown(type))) return malformed;
     elements.push({ type, path });
   }
   return ok({ elements });

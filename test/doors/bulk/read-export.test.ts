@@ -154,6 +154,9 @@ describe("a kick-off request", () => {
       "Patient.",
     ])
       expect(byGet(`_elements=${element}`, "lenient").ok, element).toBe(false);
+    expect(byGet("_elements=Patient.name.family"), "an element inside an element").toEqual(
+      refused("export_parameter_malformed", "_elements"),
+    );
   });
 
   test("names patients by references of this base, in a body alone and not at system level", () => {
