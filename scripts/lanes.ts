@@ -144,3 +144,10 @@ export const dearestFiles = (times: readonly FileTime[]): readonly string[] =>
       ({ project, file, milliseconds }) =>
         `${(milliseconds / 1_000).toFixed(1).padStart(7)} s  ${project}: ${file}`,
     );
+
+/** The line that counts the tests of a lane by their statuses of vitest. */
+export function testsLine(statuses: readonly string[]): string {
+  const count = (status: string) => statuses.filter((each) => each === status).length;
+  const [passed, failed] = [count("passed"), count("failed")];
+  return `Tests: ${passed} passed, ${failed} failed, ${statuses.length - passed - failed} skipped (${statuses.length})`;
+}

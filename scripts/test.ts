@@ -11,6 +11,7 @@ import {
   dearestFiles,
   lanes,
   refusalInCi,
+  testsLine,
   type FileTime,
   type Group,
   type UnreportedByVitest,
@@ -75,10 +76,9 @@ const failure = (of: string, error: string): string =>
   [`  ${of}`, ...error.split("\n", errorLinesMax).map((line) => `    ${line.slice(0, 300)}`)].join("\n");
 
 /** Each failed test, and each file that did not load, with the first lines of its error. */
-function failures(report: string): readonly string[] {
-  if (!existsSync(report)) return ["vitest ended without a report"];
-  const { testResults } = JSON.parse(readFileSync(report, "utf8")) as Report;
-  return testResults.flatMap(({ name, message = "", assertionResults }) => {
+function failures(report: Report | undefined): readonly string[] {
+  if (report === undefined) return ["vitest ended without a report"];
+  return report.testResults.flatMap(({ name, message = "", assertionResults }) => {
     const file = relative(process.cwd(), name);
     const failed = assertionResults
       .filter(({ status }) => status === "failed")
@@ -94,6 +94,8 @@ function failures(report: string): readonly string[] {
 interface Ended {
   readonly code: number;
   readonly failures: readonly string[];
+  /** The status of each test: "passed", "failed", or a word of vitest for a test that did not run. */
+  readonly statuses: readonly string[];
   readonly times: readonly FileTime[];
 }
 
@@ -123,6 +125,10 @@ async function run(groups: readonly Group[], limit: number): Promise<Ended> {
     }),
   );
   for (const { output } of ended) process.stdout.write(output); // empty for a run with shown output
+  const reported = ended.map((_, index) => {
+    const file = reportOf(index);
+    return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Report) : undefined;
+  });
   const unreported = ended.map((_, index): UnreportedByVitest => {
     const file = unreportedOf(index);
     return existsSync(file)
@@ -132,9 +138,14 @@ async function run(groups: readonly Group[], limit: number): Promise<Ended> {
   const result = {
     code: Math.max(...ended.map(({ code }) => code)),
     failures: [
-      ...ended.flatMap(({ code }, index) => (code === 0 ? [] : failures(reportOf(index)))),
+      ...ended.flatMap(({ code }, index) => (code === 0 ? [] : failures(reported[index]))),
       ...unreported.flatMap(({ errors }) => errors.map((error) => failure("outside of any test", error))),
     ],
+    statuses: reported.flatMap((report) =>
+      (report?.testResults ?? []).flatMap(({ assertionResults }) =>
+        assertionResults.map(({ status }) => status),
+      ),
+    ),
     times: unreported.flatMap(({ times }) => times),
   };
   rmSync(reports, { recursive: true });
@@ -175,7 +186,7 @@ async function runLane(): Promise<void> {
   for (const part of parts) {
     const refusal = refusalInCi(part, { factor, ciMinutes: ciMinutes() });
     if (refusal !== undefined) {
-      ended.push({ code: 1, failures: [refusal], times: [] });
+      ended.push({ code: 1, failures: [refusal], statuses: [], times: [] });
       break;
     }
     const spent = stopwatch();
@@ -184,7 +195,7 @@ async function runLane(): Promise<void> {
   }
   told.push(budgetLine({ name: `${lane} lane`, minutes, ...whole(), factor }));
   console.log(["\nThe dearest files:", ...dearestFiles(ended.flatMap(({ times }) => times))].join("\n"));
-  console.log(["", ...told].join("\n"));
+  console.log(["", ...told, testsLine(ended.flatMap(({ statuses }) => statuses))].join("\n"));
   process.exitCode = Math.max(...ended.map(({ code }) => code));
   // at the end, because a reader of a long log sees its end only
   const failed = ended.flatMap((part) => part.failures);

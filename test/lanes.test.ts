@@ -1,7 +1,7 @@
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "vitest";
-import { budgetLine, ciMinutesMax, dearestFiles, lanes, refusalInCi } from "../scripts/lanes.ts";
+import { budgetLine, ciMinutesMax, dearestFiles, lanes, refusalInCi, testsLine } from "../scripts/lanes.ts";
 import config from "../vitest.config.ts";
 
 const part = { name: "fuzz", minutes: 10, groups: [{ projects: ["fuzz"] }] };
@@ -129,3 +129,11 @@ function projects(): readonly NamedProject[] {
     typeof project === "object" && "test" in project ? [project.test as NamedProject] : [],
   );
 }
+
+test("the end of a lane counts its tests, and a test that vitest did not run is none that passed", ({
+  expect,
+}) => {
+  expect(testsLine(["passed", "failed", "pending", "passed", "todo"])).toBe(
+    "Tests: 2 passed, 1 failed, 2 skipped (5)",
+  );
+});
