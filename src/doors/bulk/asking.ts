@@ -52,8 +52,10 @@ export interface AskedAnswer {
 
 // A file of 200,000 rows takes minutes at a quick server. A client that reads for longer asks again.
 const longestMilliseconds = 2 * 3_600_000;
-// The client waits as long for its next line. A quota counts minutes, and the circuit of a dead origin seconds.
-const patience = { tries: 5, secondsMax: 60 };
+// The client waits as long for its next line. A quota counts minutes, and the circuit of a dead origin seconds. No wait
+// is as long as a silent claim of memory stands (limits/shared-memory).
+const patience = { secondsMax: 60, secondsInAll: 240 };
+const fault = { reason: "fault", retryAfterSeconds: 2 } as const;
 
 /**
  * Asks the core questions for a caller, under a stored authority that lives as long as the asking: a token lives
@@ -89,10 +91,11 @@ export class ExportAsking {
     ports: AskingPorts,
     isWanted: (waitsFor?: string) => Promise<boolean> = async () => true,
   ): Promise<Result<ExportAsking, GatewayRefusal>> {
-    const made = await makeAuthority(asked, until, ports);
-    if (made.ok) return ok(new ExportAsking(made.value, asked, isWanted, ports));
     const { call, caller, request } = asked;
-    await refuseFurther({ ...request, id: ports.newId() }, call, caller, made.error, ports);
+    const own = { ...request, id: ports.newId() };
+    const made = await orFault(own.id, ports, () => makeAuthority(asked, until, ports));
+    if (made.ok) return ok(new ExportAsking(made.value, asked, isWanted, ports));
+    await refuseFurther(own, call, caller, made.error, ports);
     return made;
   }
 
@@ -101,18 +104,31 @@ export class ExportAsking {
     return this.#once(interaction, undefined);
   }
 
-  /** As {@link ask}, at a place. A question that is refused for a while is asked again. */
+  /**
+   * As {@link ask}, at a place. A question that is refused for a while, or meets a fault, is asked again.
+   *
+   * @param makeRoom takes the memory that the answer needs, before each try. It throws without room.
+   */
   async askPatiently(
     interaction: Interaction,
     place: Question["place"],
+    makeRoom: () => void,
   ): Promise<Result<AskedAnswer, GatewayRefusal>> {
-    for (let tries = 1; ; tries += 1) {
-      const answer = await this.#once(interaction, place);
-      if (answer.ok || tries === patience.tries || !("retryAfterSeconds" in answer.error)) return answer;
-      if (answer.error.retryAfterSeconds > patience.secondsMax) return answer;
+    const { newId, wait } = this.#ports;
+    for (let [tries, waited] = [1, 0]; ; tries += 1) {
+      // A fault that comes here has no record: the ledger is behind, or no question was asked.
+      const answer = await orFault(newId(), this.#ports, async () => {
+        makeRoom();
+        return this.#once(interaction, place);
+      });
+      if (answer.ok || !("retryAfterSeconds" in answer.error)) return answer;
+      const { retryAfterSeconds, reason } = answer.error;
+      const seconds = Math.max(retryAfterSeconds, Math.min(2 ** tries, patience.secondsMax));
+      waited += seconds;
+      if (seconds > patience.secondsMax || waited > patience.secondsInAll) return answer;
       // a note for the list: when it is lost, the file goes on
-      await this.#isWanted(answer.error.reason).catch(() => undefined);
-      await this.#ports.wait(answer.error.retryAfterSeconds * 1000);
+      await this.#isWanted(reason).catch(() => undefined);
+      await wait(seconds * 1000);
     }
   }
 
@@ -125,8 +141,8 @@ export class ExportAsking {
     place: Question["place"],
   ): Promise<Result<AskedAnswer, GatewayRefusal>> {
     const { call, request } = this.#asked;
-    const caller = await this.#callerNow();
     const own = { ...request, id: this.#ports.newId(), at: this.#ports.clock() };
+    const caller = await orFault(own.id, this.#ports, () => this.#callerNow());
     if (!caller.ok) {
       await refuseFurther(own, call, this.#asked.caller, caller.error, this.#ports);
       return caller;
@@ -170,6 +186,20 @@ async function makeAuthority(
   const ends = endOfAuthority(at, longest, certificateEnds);
   const made = await ports.authorities.make({ id, ends, evidence: evidence.value }, caller);
   return made.ok ? ok(id) : made;
+}
+
+/** The answer of a part that may fail: its fault is a refusal, which can go on record. */
+async function orFault<T>(
+  requestId: string,
+  { onFault }: AskingPorts,
+  answer: () => Promise<Result<T, GatewayRefusal>>,
+): Promise<Result<T, GatewayRefusal>> {
+  try {
+    return await answer();
+  } catch (thrown) {
+    onFault({ requestId, name: thrown instanceof Error ? thrown.name : "unknown" });
+    return err(fault);
+  }
 }
 
 const noContent: Question["content"] = {

@@ -23,7 +23,7 @@ import { instant } from "#kernel/clock";
 import { utf8 } from "#kernel/encoded";
 import { err, ok, type Result } from "#kernel/result";
 import { ExportAsking, type ProvenRequest } from "./asking.ts";
-import { download, type DownloadPorts } from "./download.ts";
+import { download, rowsOfPage, type DownloadPorts } from "./download.ts";
 import type { StoredFile, ExportJobs, StoredExport, StoredPatients } from "./export-jobs.ts";
 import { exportedTypes, type SearchedTypes } from "./exported-types.ts";
 import { exportStatusUrl, manifestOf, messagesOf } from "./manifest.ts";
@@ -379,7 +379,6 @@ function fileFor(
   };
 }
 
-const rowsOfPage = 500;
 /** Parameters of a page, and of a search through other types: the core alone judges them. */
 const ofDoor: ReadonlySet<string> = new Set(["_count", "_elements", "_has"]);
 

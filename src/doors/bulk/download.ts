@@ -128,6 +128,7 @@ class FilePages {
   /** The ids of the rows so far, where a row may meet two searches. */
   readonly #seen: Set<string> | undefined;
   readonly #memory: MemoryClaim;
+  #heldBytes = 0; // the first page is within the free MiB
   #place: Question["place"];
   #isBegun = false;
 
@@ -164,25 +165,33 @@ class FilePages {
     // A client gets a refusal of the first page with its own `Retry-After`.
     const isFirst = !this.#isBegun;
     this.#isBegun = true;
-    return isFirst ? this.#asking.ask(interaction) : this.#asking.askPatiently(interaction, this.#place);
+    return isFirst
+      ? this.#asking.ask(interaction)
+      : this.#asking.askPatiently(interaction, this.#place, () => this.#makeRoom());
   }
 
   /** The lines of a page, as its parts come. */
   async *linesOf({ parts, who }: AskedAnswer, reading: FileReading): AsyncGenerator<Uint8Array> {
     const page = new PageLines();
     for await (const part of parts) {
+      this.#memory.hold(this.#heldBytes); // a claim that is silent for long ends
       const rows = page.rowsIn(part).filter(({ id }) => this.#isNew(id));
       reading.add(rows.length); // before they leave: a reader that is killed here may have them
       if (rows.length > 0) yield joinBytes(rows.flatMap(({ bytes }) => [bytes, newLine]));
     }
-    // Without room the file ends here, broken off.
-    if (this.#seen !== undefined) this.#memory.hold(this.#seen.size * idBytes);
     await this.#turnTo(page.end(), who);
   }
 
   /** Call this when no more lines are read. */
   end(): void {
     this.#memory.hold(0);
+  }
+
+  /** Takes the memory for the ids of a further page. */
+  #makeRoom(): void {
+    const bytes = this.#seen === undefined ? 0 : (this.#seen.size + rowsOfPage) * idBytes;
+    this.#memory.hold(bytes);
+    this.#heldBytes = bytes;
   }
 
   #isNew(id: string | undefined): boolean {
@@ -212,5 +221,7 @@ class FilePages {
   }
 }
 
+/** The `_count` of each search. */
+export const rowsOfPage = 500;
 const idBytes = 90;
 const newLine = Uint8Array.of(0x0a);
