@@ -366,7 +366,7 @@ export const texts = {
   },
   exports: {
     title: "Exports",
-    note: "Each export of a client until it expires. Its rows are searched when the client reads a file. To cancel one is what the client's own DELETE does: its files are gone, and a download breaks off at its next page.",
+    note: "Each export of a client until it expires. Its rows are searched when the client reads a file. To cancel one is what the client's own DELETE does: its files are gone, and a download breaks off at its next page. A batch or a transaction that is done as a job is listed too; once cancelled it is not tried again.",
     heads: {
       id: "Export",
       client: "Client",
@@ -378,12 +378,17 @@ export const texts = {
       expires: "Expires",
       act: "Cancel",
     },
-    levels: { system: "system", patient: "all patients", group: "a Group" },
+    levels: { system: "system", patient: "all patients", group: "a Group", bundle: "a batch or transaction" },
     types: (n: number) => `${n} types`,
     ready: "ready",
     sent: (n: number, of: number, rows: string) => `${n} of ${of} types read, ${rows} rows`,
+    runs: {
+      waits: (tries: number) =>
+        tries === 0 ? "waits" : tries === 1 ? "waits, 1 try" : `waits, ${tries} tries`,
+      done: () => "done",
+    },
     states: { reading: "in work", waits: "waits", broken: "broke off" },
-    /** What a download waits for, by the reason of the record. */
+    /** What a download or a bundle waits for, by the reason of the record. */
     waits: {
       quota_exhausted: "for the client's quota",
       subject_quota_exhausted: "for the person's quota",
@@ -393,6 +398,8 @@ export const texts = {
       client_busy: "for a slot of the client at the origin",
       origin_throttled: "for the origin, which answered 429",
       origin_unavailable: "for the origin, which answered 503",
+      write_outcome_unknown: "to settle a write whose answer was lost",
+      idempotency_key_in_use: "for another try of it",
     } as Readonly<Record<string, string>>,
     silent: "does not answer",
     more: (n: number) => (n === 1 ? "1 older export is not shown." : `${n} older exports are not shown.`),

@@ -367,6 +367,12 @@ export const clientRefusals = {
     "not-found",
     "There is no such export. Check the address, or start a new export.",
   ),
+  job_with_read: fhir(
+    422,
+    "not-supported",
+    "A batch or transaction with Prefer: respond-async has writes alone. Send the reads as requests of their own.",
+  ),
+  polled_too_fast: throttled(wait("The job is not done, and was asked about less than a second ago.")),
   ...rowFor(
     ["too_many_exports", "too_many_authorities"],
     fhir(

@@ -30,7 +30,7 @@ export function capabilityStatement(
   return {
     resourceType: "CapabilityStatement",
     status: "active",
-    date: "2026-12-02", // the date of the last change to the supported features
+    date: "2026-12-04", // the date of the last change to the supported features
     publisher: "Phylax",
     kind: "instance",
     ...(isUsCore && { instantiates: [usCoreServer] }),
@@ -49,7 +49,7 @@ export function capabilityStatement(
           documentation: `45 CFR 164.514, ${form}: _count in hundreds, no modifiers, _elements, _summary, _total, _since, start or end.`,
         }),
         interaction: [
-          ...(form === undefined ? [{ code: "batch" }, { code: "transaction" }] : []),
+          ...(form === undefined ? ["batch", "transaction"].map((code) => ({ code, documentation })) : []),
           { code: "search-system" },
         ],
         operation: [exportOperation("")],
@@ -58,6 +58,8 @@ export function capabilityStatement(
     ],
   };
 }
+
+const documentation = "Prefer: respond-async is supported for writes (FHIR R5 async-bundle).";
 
 const profilesOf = (types: readonly TypeCapability[]): ReadonlyMap<string, readonly string[]> =>
   new Map(

@@ -55,9 +55,9 @@ export type Reading =
   /** `posted`: by `POST [type]/_search`. */
   | ({ readonly kind: "search"; readonly posted: boolean } & Search);
 
-/** A request for an export, as its record names it. */
+/** A request for an export, or for a bundle as a job (`$async`), as its record names it. */
 export interface ExportStep {
-  readonly interaction: "$export" | "$export-status" | "$export-cancel" | "$export-file";
+  readonly interaction: "$export" | "$export-status" | "$export-cancel" | "$export-file" | "$async";
   readonly parameters?: readonly (readonly [name: string, value: string])[];
 }
 

@@ -89,6 +89,10 @@ function readPreference(text: string): Returned | undefined {
   );
 }
 
+/** True for `Prefer: respond-async` (RFC 7240 §4.1). */
+export const asksForAsync = (prefer: string | null): boolean =>
+  prefer !== null && /(?:^|,)\s*respond-async\s*(?=$|[,;])/iu.test(prefer);
+
 /** True for `Prefer: handling=lenient` (FHIR R4 §3.1.1.1): a search may ignore names that are no parameters. */
 export const isLenient = (prefer: string | null): boolean =>
   preferenceIn(prefer ?? "", "handling") === "lenient";

@@ -63,6 +63,11 @@ export type InterpretRefusal =
   /** The question is in the link: further parameters would be a second question. */
   | { readonly reason: "page_link_with_parameters" };
 
+/** Why the door of exports refuses a bundle that asks for a job, or the question how far the job is. */
+export type BundleJobRefusal =
+  | { readonly reason: "job_with_read" }
+  | { readonly reason: "polled_too_fast"; readonly retryAfterSeconds: number };
+
 /** Why the door of exports refuses. `parameter`: its name, or the types without a file. */
 export type ExportDoorRefusal =
   | { readonly reason: "export_unknown" | "too_many_exports" | "too_many_authorities" }
@@ -98,7 +103,8 @@ export type GatewayRefusal =
   | SettleRefusal
   | ConsentOperationRefusal
   | ReviewRefusal
-  | ExportDoorRefusal;
+  | ExportDoorRefusal
+  | BundleJobRefusal;
 
 /**
  * A refusal reason without a row in the table of public faces does not compile, nor a row without a reason.

@@ -78,16 +78,20 @@ export async function passFurther(
   }
 }
 
-/** Puts on record that a door refuses a request of a proven caller, after the core has answered. */
+/**
+ * Puts on record that a door refuses a request, after the core has answered.
+ *
+ * @param caller undefined: the stored authority of the request proves nobody now.
+ */
 export function refuseFurther(
   request: ArrivedRequest,
   call: RecordedCall,
-  { who }: Caller,
+  caller: Caller | undefined,
   refusal: GatewayRefusal,
   ports: GatewayPorts,
 ): Promise<ReleasedAnswer> {
   const recorder = new Recorder(request, ports);
-  recorder.learn({ call, principal: who });
+  recorder.learn({ call, ...(caller !== undefined && { principal: caller.who }) });
   return release(refused(refusal), recorder, ports);
 }
 

@@ -1,4 +1,5 @@
 import type { Instant } from "#kernel/clock";
+import type { RunProgress } from "./bundle-run.ts";
 
 /** An export of a client, without what it asks for. */
 export interface ExportEntry {
@@ -21,17 +22,19 @@ export interface FileProgress {
   readonly at: Instant;
 }
 
-/** An export as operators see it: no patient, no Group and no search. */
+/** An export as operators see it: no patient, no Group and no search. A batch or a transaction is the level `bundle`. */
 export interface ListedExport extends ExportEntry {
   /** Null: the object that stores the client's exports does not answer. */
   readonly facts: {
-    readonly level: "system" | "patient" | "group";
+    readonly level: "system" | "patient" | "group" | "bundle";
     readonly origin: string;
     readonly purpose: string;
     /** Of each file. */
     readonly types: readonly string[];
     /** The files that were read. */
     readonly read: readonly FileProgress[];
+    /** Of a bundle, which has no file. */
+    readonly run: RunProgress | null;
   } | null;
 }
 

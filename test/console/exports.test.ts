@@ -11,7 +11,14 @@ import { err, ok } from "#kernel/result";
 import { nobodySignsIn } from "../support/admin-door.ts";
 import { at } from "../support/credentials.ts";
 
-const facts = { level: "group", origin: "main", purpose: "HPAYMT", types: ["Patient"], read: [] } as const;
+const facts = {
+  level: "group",
+  origin: "main",
+  purpose: "HPAYMT",
+  types: ["Patient"],
+  read: [],
+  run: null,
+} as const;
 const one: ListedExport = {
   id: "0123456789abcdef".repeat(2),
   client: "payer",

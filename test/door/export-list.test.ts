@@ -2,7 +2,7 @@ import { afterAll, beforeAll, test, vi } from "vitest";
 import type { ListedExport } from "#limits/listed-export";
 import { instant } from "#kernel/clock";
 import { exportShelf } from "#platform/exports/isolate/export-shelf";
-import { ClientExports } from "#platform/exports/object/client-exports";
+import { ClientExports } from "../../workers/jobs/index.ts";
 import { ExportDirectory } from "#platform/exports/object/export-directory";
 import { send } from "../../cli/connection/mutual-tls.ts";
 import { ObjectNamespace } from "../support/in-process/durable-objects.ts";
@@ -80,7 +80,14 @@ test("a list of exports has each client's, the newest first, and no patient, Gro
     client: "telehealth",
     startedAt: expect.any(Number),
     expires: (exports[0]?.startedAt ?? 0) + 86_400_000,
-    facts: { level: "system", origin: "main", purpose: "TREAT", types: ["Observation", "Patient"], read: [] },
+    facts: {
+      level: "system",
+      origin: "main",
+      purpose: "TREAT",
+      types: ["Observation", "Patient"],
+      read: [],
+      run: null,
+    },
   });
   expect(exports[1]?.facts?.level).toBe("patient");
   expect((await post("exports", {})).text).not.toMatch(/gender|male|2001|group|_type/iu);

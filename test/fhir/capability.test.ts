@@ -36,6 +36,8 @@ test("a client's CapabilityStatement lists only its permissions and is valid R4;
   expect(statement, "the client may not patch").not.toHaveProperty("patchFormat");
   const [rest] = statement.rest;
   expect(rest?.resource).toMatchObject([{ type: "Observation", interaction: [{ code: "read" }] }]);
+  expect(rest?.interaction.map(({ code }) => code)).toEqual(["batch", "transaction", "search-system"]);
+  expect(rest?.interaction[0]).toMatchObject({ documentation: expect.stringContaining("respond-async") });
   expect(rest?.resource?.[0]).not.toHaveProperty("searchParam");
   expect(rest?.resource?.[0]).not.toHaveProperty("operation");
   const nothing = capabilityStatement(oauth, []);

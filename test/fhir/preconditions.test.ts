@@ -1,5 +1,5 @@
 import { test } from "vitest";
-import { conditionQuery, readConditions } from "#fhir/preconditions";
+import { asksForAsync, conditionQuery, readConditions } from "#fhir/preconditions";
 
 const read = (headers: Record<string, string>) => {
   const conditions = readConditions((name) => headers[name] ?? null);
@@ -38,6 +38,20 @@ test("the first `return` preference counts, in any case, and an unknown preferen
   expect(read({ prefer: "Return = operationoutcome" })).toMatchObject({ returns: "OperationOutcome" });
   expect(read({ prefer: "return=everything" })).toMatchObject({ returns: undefined });
   expect(read({ prefer: "handling=lenient" })).toMatchObject({ returns: undefined });
+});
+
+test("respond-async is a preference of its own, in any list and with any parameter", ({ expect }) => {
+  for (const prefer of ["respond-async", "Respond-Async; wait=10", "return=minimal , respond-async,x"])
+    expect(asksForAsync(prefer), prefer).toBe(true);
+  for (const prefer of [
+    null,
+    "",
+    "return=respond-async",
+    "respond-async-too",
+    "x; respond-async",
+    "respond-async=1",
+  ])
+    expect(asksForAsync(prefer), String(prefer)).toBe(false);
 });
 
 test("If-None-Exist is a query, with its question mark or without, or the address of the search of the created type", ({

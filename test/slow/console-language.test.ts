@@ -227,7 +227,25 @@ const pages: Readonly<Record<string, () => Shown>> = {
     ExportsPage({
       exports: [
         null,
-        { level: "group", origin: "17", purpose: "TREAT", types: ["1", "2", "3", "4"], read } as const,
+        {
+          level: "group",
+          origin: "17",
+          purpose: "TREAT",
+          types: ["1", "2", "3", "4"],
+          read,
+          run: null,
+        } as const,
+        ...(["waits", "done"] as const).map(
+          (state) =>
+            ({
+              level: "bundle",
+              origin: "17",
+              purpose: "TREAT",
+              types: [],
+              read: [],
+              run: { state, tries: 2, reason: null },
+            }) as const,
+        ),
       ].map((facts) => ({ id: "1", client: "11", startedAt: at, expires: at, facts })),
       more: 2,
       at,

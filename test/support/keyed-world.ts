@@ -3,7 +3,7 @@ import { setTimeout } from "node:timers/promises";
 import type { Resource } from "@medplum/fhirtypes";
 import type { Reply } from "../../cli/connection/mutual-tls.ts";
 import { memoryOrigin } from "../../sandbox/origin/memory-origin.ts";
-import { startDoor, type Door } from "./in-process/door.ts";
+import { startDoor, type Door, type DoorOptions } from "./in-process/door.ts";
 import { handlerOf } from "./in-process/memory-handler.ts";
 import { serveAt, type Handler } from "./in-process/network.ts";
 import type { Remote } from "./in-process/remote.ts";
@@ -87,6 +87,7 @@ export async function startKeyedWorld({
   keyed = false,
   more = {},
   ignoresIfMatch = false,
+  alarms,
 }: {
   readonly remote?: Remote;
   readonly keyed?: boolean;
@@ -94,6 +95,7 @@ export async function startKeyedWorld({
   readonly more?: object;
   /** Each origin writes and deletes whatever `If-Match` says, a moment after it was asked. */
   readonly ignoresIfMatch?: boolean;
+  readonly alarms?: DoorOptions["alarms"];
 } = {}): Promise<KeyedWorld & { close(): Promise<void> }> {
   const first = 700 + 3 * worlds++;
   const hostOf = (kind: OriginKind) => `127.0.0.1:${first + originKinds.indexOf(kind)}`;
@@ -127,6 +129,7 @@ export async function startKeyedWorld({
     resources: [],
     originHosts: originKinds.map(hostOf),
     ...(remote && { remote }),
+    ...(alarms && { alarms }),
   });
   const issuer = await outsider("https://keyed.example", "phylax");
   const certificate = await certificateFor(door, "keyed-app");

@@ -1,11 +1,13 @@
 import { afterConfiguration } from "#audit/after-configuration";
 import { serveExport } from "#doors/bulk/bulk-door";
-import type { StoredExport } from "#doors/bulk/export-jobs";
 import type { Authorities } from "#doors/bulk/asking";
+import type { StoredBundle, StoredJob } from "#doors/bulk/export-jobs";
+import { tryBundle } from "#doors/bulk/try-bundle";
 import { edgeFactsOf } from "#entrypoint/edge";
 import { HeaderValues } from "#entrypoint/header-values";
 import { TimelyBody } from "#entrypoint/timely-body";
 import { outcomeAnswer } from "#gateway/http/answer";
+import type { BundleTry } from "#limits/bundle-run";
 import { evidenceText, readEvidence } from "#identity/authority/authority";
 import type { ProvenToken } from "#identity/token";
 import { partInTime } from "#platform/deadlines";
@@ -18,8 +20,17 @@ import { verificationKeys } from "#platform/keys/token-issuer";
 import { configurationRecord } from "#platform/ledger/client/configuration-record";
 import { openCore } from "../gateway/core.ts";
 
+/** The door of exports and jobs. */
+interface ExportsDoor {
+  fetch(request: Request): Promise<Response>;
+  /** Tries to do a bundle, as it was stored under an id. */
+  tryBundle(id: string, stored: string, body: string, number: number): Promise<BundleTry>;
+  /** Ends the authority of a bundle. */
+  endBundle(stored: string): Promise<void>;
+}
+
 /** The door of exports: joins the core and the door's own ports to the Cloudflare bindings. */
-export function openExports(env: JobsEnv, book: CodeBook): (request: Request) => Promise<Response> {
+export function openExports(env: JobsEnv, book: CodeBook): ExportsDoor {
   const config = jobsConfig(env);
   const { publicUrl, mtlsUrl } = config;
   const keys = verificationKeys(config.tokenVerificationKeys);
@@ -38,7 +49,7 @@ export function openExports(env: JobsEnv, book: CodeBook): (request: Request) =>
   );
   const keeping = partInTime("control", env.AUTHORITY_KEEPING);
   const authorities: Authorities = {
-    make: async ({ id, ends, evidence }, { who, token }) =>
+    make: async ({ id, ends, evidence }, { who, token }, task) =>
       await keeping.make({
         id,
         ends,
@@ -49,7 +60,7 @@ export function openExports(env: JobsEnv, book: CodeBook): (request: Request) =>
         purpose: evidence.purpose,
         agreement: who.agreement,
         boundTo: thumbprintOf(token.binding),
-        task: "export",
+        task,
         evidence: evidenceText(evidence),
       }),
     use: async (id) => {
@@ -70,22 +81,27 @@ export function openExports(env: JobsEnv, book: CodeBook): (request: Request) =>
       issuers,
       keySets: keysOfOthers,
     }),
-    exports: exportShelf<StoredExport>(env),
+    exports: exportShelf<StoredJob>(env),
     wait: place.wait,
     jitter: Math.random,
   };
   const configuration = configurationRecord(config.described, ports.ledger, ports);
-  return async (request) => {
-    const { tlsClientAuth, continent } = edgeFactsOf(request);
-    const id = ports.newId();
+  const { ledgerQueue, keepAlive, onFault, clock } = ports;
+  /** The ports of a request under the configured name that it called. */
+  const portsAt = (askedUrl: string) => {
     const configured = configuration();
-    const { ledgerQueue, keepAlive, onFault, clock } = ports;
     const ledger = ledgerQueue.counted(
       configured === undefined ? ports.ledger : afterConfiguration(ports.ledger, configured),
     );
-    // An unknown host name counts as the public name.
-    const isSecond = mtlsUrl !== undefined && new URL(request.url).host === new URL(mtlsUrl).host;
-    const askedUrl = isSecond ? mtlsUrl : publicUrl;
+    return { ...serving, ledger, askedUrl, fhirBase: (origin: string) => `${askedUrl}/v1/fhir/${origin}` };
+  };
+  /** An unknown host name counts as the public name. */
+  const askedUrlOf = ({ url }: Request) =>
+    mtlsUrl !== undefined && new URL(url).host === new URL(mtlsUrl).host ? mtlsUrl : publicUrl;
+  const fetch = async (request: Request): Promise<Response> => {
+    const { tlsClientAuth, continent } = edgeFactsOf(request);
+    const id = ports.newId();
+    const configured = portsAt(askedUrlOf(request));
     const { method, url, headers } = request;
     const body = request.body && new TimelyBody(request.body);
     const arrival = {
@@ -100,12 +116,7 @@ export function openExports(env: JobsEnv, book: CodeBook): (request: Request) =>
     };
     try {
       ledgerQueue.admit();
-      const answer = serveExport(arrival, {
-        ...serving,
-        ledger,
-        askedUrl,
-        fhirBase: (origin) => `${askedUrl}/v1/fhir/${origin}`,
-      });
+      const answer = serveExport(arrival, configured);
       // Without this the runtime ends the work when the sender leaves, and there is no record of the request.
       if (body !== null)
         keepAlive(
@@ -124,6 +135,25 @@ export function openExports(env: JobsEnv, book: CodeBook): (request: Request) =>
         "application/fhir+json",
       );
     }
+  };
+  return {
+    fetch,
+    tryBundle: async (id, text, body, number) => {
+      const stored = JSON.parse(text) as StoredJob; // as it was stored
+      if (stored.id !== id || stored.level !== "bundle") throw new Error("jobs: no bundle of this id");
+      try {
+        ledgerQueue.admit();
+        return await tryBundle(stored, body, number, portsAt(new URL(stored.base).origin));
+      } catch (fault) {
+        numbers.add("phylax_faults", []);
+        onFault({ requestId: id, name: fault instanceof Error ? fault.name : "unknown" });
+        throw fault;
+      }
+    },
+    endBundle: async (text) => {
+      const { client, authority } = JSON.parse(text) as StoredBundle; // as it was stored
+      await authorities.end(client, authority);
+    },
   };
 }
 

@@ -20,7 +20,7 @@ const exportForm = z.object({
   expires: z.int(),
   facts: z
     .object({
-      level: z.enum(["system", "patient", "group"]),
+      level: z.enum(["system", "patient", "group", "bundle"]),
       origin: z.string(),
       purpose: z.string(),
       types: z.array(z.string()),
@@ -33,6 +33,9 @@ const exportForm = z.object({
           at: z.int(),
         }),
       ),
+      run: z
+        .object({ state: z.enum(["waits", "done"]), tries: z.int(), reason: z.string().nullable() })
+        .nullable(),
     })
     .nullable(),
 });
@@ -43,7 +46,7 @@ export const exportReaders: readonly Role[] = [...registryReaders, "revoker"];
 /** Lists the exports of clients: those that have not expired. */
 export const listExportsVerb = (exports: Pick<ExportTasks, "list">): Verb => ({
   interaction: "list-exports",
-  does: "The exports of all clients, or of one, until they expire: the newest 50, and the number of older ones. It names no patient, no Group and no search. `read` says of each file that was read how far, by its place in `types`. `facts` is null if the part that stores the client's exports does not answer.",
+  does: "The exports of all clients, or of one, until they expire: the newest 50, and the number of older ones. It names no patient, no Group and no search. `read` says of each file that was read how far, by its place in `types`. A batch or a transaction that is done as a job has the level `bundle`, no types, and `run`: its tries, and the reason it waits for. `facts` is null if the part that stores the client's exports does not answer.",
   document: listing,
   answer: z.object({ exports: z.array(exportForm), more: z.int() }),
   path: "api/exports",
@@ -59,7 +62,7 @@ export const listExportsVerb = (exports: Pick<ExportTasks, "list">): Verb => ({
 /** Cancels an export for an operator with the role `revoker`, who may also deny the client. */
 export const cancelExportVerb = (exports: Pick<ExportTasks, "cancel">): Verb => ({
   interaction: "cancel-export",
-  does: "Ends an export as its client's own DELETE does: its status and its files are 404, and a download of it breaks off at its next page.",
+  does: "Ends an export as its client's own DELETE does: its status and its files are 404, a download of it breaks off at its next page, and a batch or a transaction is not tried again.",
   document: cancelling,
   answer: z.object({ cancelled: z.literal(true) }),
   path: "api/exports/cancel",

@@ -68,7 +68,9 @@ const interactions: Readonly<
   "history-type": [undefined, "history-type"],
   ...Object.fromEntries(operationNames.map((name) => [`$${name}`, [undefined, "operation"] as const])),
   ...Object.fromEntries(
-    ["", "-status", "-cancel", "-file"].map((step) => [`$export${step}`, [undefined, "operation"] as const]),
+    ["$export", "$export-status", "$export-cancel", "$export-file", "$async"].map(
+      (step) => [step, [undefined, "operation"] as const] as const,
+    ),
   ),
   capabilities: [undefined, "capabilities"],
   batch: [undefined, "batch"],

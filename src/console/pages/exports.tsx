@@ -59,7 +59,16 @@ export function ExportsPage({
 /** How many files were read, and each file that is not read to its end. */
 function State({ facts, at }: Pick<ListedExport, "facts"> & { readonly at: Instant }) {
   if (facts === null) return <Badge tone="warn">{exports.silent}</Badge>;
-  const { read, types } = facts;
+  const { read, types, run } = facts;
+  if (run !== null) {
+    const { state, tries, reason } = run;
+    return (
+      <div>
+        {exports.runs[state](tries)}
+        {reason === null ? undefined : `, ${exports.waits[reason] ?? reason}`}
+      </div>
+    );
+  }
   const sent = read.filter(({ state }) => state === "sent");
   const rows = read.reduce((sum, file) => sum + file.rows, 0);
   return (

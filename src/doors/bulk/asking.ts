@@ -12,17 +12,19 @@ import {
   type StoredAuthority,
   type StoredEvidence,
 } from "#identity/authority/authority";
+import type { AuthorityTask } from "#identity/authority/authority-document";
 import type { IssuerStandings } from "#identity/authority/issuer-standing";
 import { certificateEnd } from "#identity/certificate/certificate";
 import type { Principal } from "#identity/principal";
 import { instant, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 
-/** Keeps the authorities of exports (`control`). */
+/** Keeps the authorities of exports and bundles (`control`). */
 export interface Authorities {
   make(
     authority: StoredAuthority,
     caller: Caller,
+    task: AuthorityTask,
   ): Promise<Result<void, { readonly reason: "too_many_authorities" | "token_denied" | "token_expired" }>>;
   /** The evidence as it was stored. Undefined: the authority has ended. */
   use(id: string): Promise<{ readonly ends: Instant; readonly evidence: StoredEvidence } | undefined>;
@@ -93,7 +95,7 @@ export class ExportAsking {
   ): Promise<Result<ExportAsking, GatewayRefusal>> {
     const { call, caller, request } = asked;
     const own = { ...request, id: ports.newId() };
-    const made = await orFault(own.id, ports, () => makeAuthority(asked, until, ports));
+    const made = await orFault(own.id, ports, () => makeAuthority(asked, "export", until, ports));
     if (made.ok) return ok(new ExportAsking(made.value, asked, isWanted, ports));
     await refuseFurther(own, call, caller, made.error, ports);
     return made;
@@ -170,8 +172,10 @@ export class ExportAsking {
   }
 }
 
-async function makeAuthority(
+/** Makes an authority of a proven caller, at most two hours long; returns its id. */
+export async function makeAuthority(
   { caller, call }: ProvenRequest,
+  task: AuthorityTask,
   until: Instant,
   ports: AskingPorts,
 ): Promise<Result<string, GatewayRefusal>> {
@@ -184,7 +188,7 @@ async function makeAuthority(
   const longest = instant(Math.min(until, at + longestMilliseconds));
   const id = ports.newId();
   const ends = endOfAuthority(at, longest, certificateEnds);
-  const made = await ports.authorities.make({ id, ends, evidence: evidence.value }, caller);
+  const made = await ports.authorities.make({ id, ends, evidence: evidence.value }, caller, task);
   return made.ok ? ok(id) : made;
 }
 

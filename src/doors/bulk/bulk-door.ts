@@ -22,9 +22,18 @@ import { certificateEnd } from "#identity/certificate/certificate";
 import { instant } from "#kernel/clock";
 import { utf8 } from "#kernel/encoded";
 import { err, ok, type Result } from "#kernel/result";
-import { ExportAsking, type ProvenRequest } from "./asking.ts";
+import type { AskedRun } from "#limits/bundle-run";
+import { ExportAsking, makeAuthority, type ProvenRequest } from "./asking.ts";
+import { readBundleJob, type AskedBundleJob } from "./bundle-job.ts";
 import { download, rowsOfPage, type DownloadPorts } from "./download.ts";
-import type { StoredFile, ExportJobs, StoredExport, StoredPatients } from "./export-jobs.ts";
+import type {
+  ExportJobs,
+  StoredBundle,
+  StoredExport,
+  StoredFile,
+  StoredJob,
+  StoredPatients,
+} from "./export-jobs.ts";
 import { exportedTypes, type SearchedTypes } from "./exported-types.ts";
 import { exportStatusUrl, manifestOf, messagesOf } from "./manifest.ts";
 import { patientsNow } from "./members.ts";
@@ -44,15 +53,28 @@ export interface BulkPorts extends DownloadPorts, ProveSignedPorts, AnswerHeader
 /** A request at an address of exports, as it was read for a proven caller. */
 type Asked =
   | { readonly kind: "start"; readonly request: ExportRequest }
+  | { readonly kind: "bundle"; readonly job: AskedBundleJob }
   | { readonly kind: "status"; readonly stored: StoredExport }
-  | { readonly kind: "cancel"; readonly stored: StoredExport }
+  | {
+      readonly kind: "run";
+      readonly stored: StoredBundle;
+      readonly run: Exclude<AskedRun, { kind: "early" }>;
+    }
+  | { readonly kind: "cancel"; readonly stored: StoredJob }
   | { readonly kind: "file"; readonly stored: StoredExport; readonly file: StoredFile | "messages" };
 
 const dayMilliseconds = 86_400_000;
 const groupMilliseconds = 300_000;
+/** A transaction that waits for longer is better sent anew: the rows that it changes have gone on. */
+const bundleMilliseconds = 3_600_000;
+/** Between two questions how far a bundle is. */
+const pollSeconds = "2";
 const parametersBytesMax = 1_048_576;
 
-/** Answers a request for an export, its status or a file (FHIR Bulk Data Access 3.0.0), on record. */
+/**
+ * Answers a request for an export, its status or a file (FHIR Bulk Data Access 3.0.0), on record; and a batch or a
+ * transaction that is done as a job (FHIR R5 async-bundle).
+ */
 export async function serveExport(arrival: Arrival, ports: BulkPorts): Promise<Response> {
   const { id, turn, at, method, continent, headers } = arrival;
   const request = { id, turn, at, method, continent, address: addressOf(headers) };
@@ -70,11 +92,15 @@ export async function serveExport(arrival: Arrival, ports: BulkPorts): Promise<R
   switch (asked.kind) {
     case "start":
       return startExport(asked.request, outcome.kind === "local" ? outcome.text : "{}");
+    case "bundle":
+      return startBundle(asked.job);
     case "cancel":
       await ports.exports.end(caller.who.client.id, asked.stored.id);
       return new Response(null, { status: 202, headers: fields });
     case "status":
-      return sendManifest(manifestOf(asked.stored), asked.stored);
+      return sendState(JSON.stringify(manifestOf(asked.stored)), "application/json", asked.stored);
+    case "run":
+      return sendRun(asked.run, asked.stored);
     case "file":
       return sendFile(asked.stored, asked.file);
   }
@@ -96,13 +122,50 @@ export async function serveExport(arrival: Arrival, ports: BulkPorts): Promise<R
             reason: "export_type_withheld",
             parameter: withheld.map(({ type }) => type).join(),
           } as const);
-    const begun = readable.ok ? await ports.exports.addExport(caller.who.client.id, stored) : readable;
+    return begunAnswer(
+      readable.ok ? await ports.exports.addExport(caller.who.client.id, stored) : readable,
+      stored,
+    );
+  }
+
+  async function begunAnswer(
+    begun: Result<unknown, GatewayRefusal>,
+    stored: Pick<StoredJob, "base" | "id">,
+  ): Promise<Response> {
     if (!begun.ok) {
       const own = { ...request, id: ports.newId() };
       return refusedAnswer(begun.error, await refuseFurther(own, proven.call, caller, begun.error, ports));
     }
     fields.set("content-location", exportStatusUrl(stored));
     return new Response(null, { status: 202, headers: fields });
+  }
+
+  async function startBundle({ body, key, ...job }: AskedBundleJob): Promise<Response> {
+    const jobId = ports.newId();
+    const until = instant(at + bundleMilliseconds);
+    const made = await makeAuthority(proven, "bundle", until, ports);
+    if (!made.ok) return begunAnswer(made, { base, id: jobId });
+    const client = caller.who.client.id;
+    const stored: StoredBundle = {
+      ...storedFacts(jobId),
+      ...job,
+      level: "bundle",
+      client,
+      authority: made.value,
+      until,
+      key: key ?? `"${jobId}"`,
+      address: request.address,
+      continent,
+      traceId: proven.call.traceId,
+    };
+    let isKept = false;
+    try {
+      const begun = await ports.exports.addExport(client, stored, body);
+      isKept = begun.ok;
+      return await begunAnswer(begun, stored);
+    } finally {
+      if (!isKept) await ports.authorities.end(client, stored.authority);
+    }
   }
 
   /** Reads the Group of an export as a download will, so that the client learns at once that it may not. */
@@ -126,19 +189,25 @@ export async function serveExport(arrival: Arrival, ports: BulkPorts): Promise<R
     const { exported, withheld } = exportedTypes(wanted, searched);
     const byTime = (type: string) => searched.get(type)?.has("_lastUpdated") === true;
     return {
-      id: ports.newId(),
-      owner: ownerOf(caller),
-      base,
+      ...storedFacts(ports.newId()),
       request: arrival.url,
       level: wanted.level.kind,
-      origin: proven.call.origin,
-      purpose: caller.who.purpose,
-      startedAt: at,
-      expires: instant(at + dayMilliseconds),
       patients,
       files: exported.map((type) => fileFor(type, wanted, byTime(type) ? at : undefined)),
       ignored: wanted.ignored,
       withheldTypes: withheld,
+    };
+  }
+
+  function storedFacts(jobId: string) {
+    return {
+      id: jobId,
+      owner: ownerOf(caller),
+      base,
+      origin: proven.call.origin,
+      purpose: caller.who.purpose,
+      startedAt: at,
+      expires: instant(at + dayMilliseconds),
     };
   }
 
@@ -160,10 +229,17 @@ export async function serveExport(arrival: Arrival, ports: BulkPorts): Promise<R
     return new Response(zipped, { headers: fields, encodeBody: "manual" });
   }
 
-  function sendManifest(body: JsonObject, stored: StoredExport): Response {
-    fields.set("content-type", "application/json");
-    fields.set("expires", new Date(stored.expires).toUTCString());
-    return new Response(JSON.stringify(body), { headers: fields });
+  function sendState(body: string, mediaType: string, { expires }: StoredJob): Response {
+    fields.set("content-type", mediaType);
+    fields.set("expires", new Date(expires).toUTCString());
+    return new Response(body, { headers: fields });
+  }
+
+  function sendRun(run: Extract<Asked, { kind: "run" }>["run"], stored: StoredBundle): Response {
+    if (run.kind === "done") return sendState(run.answer, "application/fhir+json; charset=utf-8", stored);
+    fields.set("retry-after", pollSeconds);
+    fields.set("x-progress", run.tries === 0 ? "not begun" : `try ${run.tries}`);
+    return new Response(null, { status: 202, headers: fields });
   }
 
   function refusedAnswer(refusal: GatewayRefusal, released: ReleasedAnswer): Response {
@@ -229,13 +305,14 @@ class BulkDoor implements Door {
     const storable = storableEvidence(shown, await this.#ports.issuers.of(token.issuer));
     if (!storable.ok) return storable;
     const [first = "", second = "", third = ""] = call.segments;
+    if (first === "") return this.#bundle(caller);
     if (first === "$export-status")
-      return this.#found(second, ["GET", "DELETE"], (stored) => ({
-        kind: this.call.method === "DELETE" ? "cancel" : "status",
-        stored,
-      }));
+      return this.#found(second, ["GET", "DELETE"], async (stored) => {
+        if (call.method === "DELETE") return ok({ kind: "cancel", stored });
+        return stored.level === "bundle" ? this.#run(stored, caller) : ok({ kind: "status", stored });
+      });
     if (first === "$export-file")
-      return this.#found(second, ["GET", "HEAD"], (stored) => fileOf(stored, third));
+      return this.#found(second, ["GET", "HEAD"], async (stored) => fileOf(stored, third));
     const level = levelOf(call.segments);
     if (level === undefined)
       return err({
@@ -248,6 +325,25 @@ class BulkDoor implements Door {
     return isTextTooLong(statedIn(request.value))
       ? err({ reason: "form_too_large" })
       : ok({ kind: "start", request: request.value });
+  }
+
+  /** A POST to the base: the gateway passes on no other request of the base. */
+  async #bundle({ who }: Caller): Promise<Result<Asked, GatewayRefusal>> {
+    const { method, segments, query, origin } = this.call;
+    const base = this.#ports.fhirBase(origin);
+    const read = readInteraction(method, segments, query, base);
+    if (!read.ok) return read;
+    const content = httpContent(this.call, this.#arrival);
+    const job = await readBundleJob(content, base, who, this.#ports);
+    return job.ok ? ok({ kind: "bundle", job: job.value }) : job;
+  }
+
+  async #run(stored: StoredBundle, { who }: Caller): Promise<Result<Asked, GatewayRefusal>> {
+    const run = await this.#ports.exports.askRun(who.client.id, stored.id);
+    if (run === undefined) return err({ reason: "export_unknown" });
+    return run.kind === "early"
+      ? err({ reason: "polled_too_fast", retryAfterSeconds: 1 })
+      : ok({ kind: "run", stored, run });
   }
 
   async #request(level: ExportLevel): Promise<Result<ExportRequest, GatewayRefusal>> {
@@ -268,11 +364,11 @@ class BulkDoor implements Door {
     return read();
   }
 
-  /** An export of this caller. An export of another caller is as unknown as no export. */
+  /** A job of this caller. A job of another caller is as unknown as no job. */
   async #found(
     job: string,
     allow: readonly string[],
-    read: (stored: StoredExport) => Asked | undefined,
+    read: (stored: StoredJob) => Promise<Result<Asked, GatewayRefusal>>,
   ): Promise<Result<Asked, GatewayRefusal>> {
     if (!allow.includes(this.call.method)) return err({ reason: "method_not_supported", allow });
     const { caller, call } = this;
@@ -285,19 +381,18 @@ class BulkDoor implements Door {
       caller !== undefined &&
       stored.owner === ownerOf(caller) &&
       stored.base === this.#ports.fhirBase(call.origin);
-    const asked = isOwn ? read(stored) : undefined;
-    return asked === undefined ? err({ reason: "export_unknown" }) : ok(asked);
+    return isOwn ? read(stored) : err({ reason: "export_unknown" });
   }
 }
 
-function fileOf(stored: StoredExport, number: string): Asked | undefined {
-  if (!/^[1-9]\d{0,5}$/u.test(number)) return undefined;
+function fileOf(stored: StoredJob, number: string): Result<Asked, GatewayRefusal> {
+  if (stored.level === "bundle" || !/^[1-9]\d{0,5}$/u.test(number)) return err({ reason: "export_unknown" });
   const at = Number(number);
   const file = stored.files[at - 1];
-  if (file !== undefined) return { kind: "file", stored, file };
+  if (file !== undefined) return ok({ kind: "file", stored, file });
   return at === stored.files.length + 1 && messagesOf(stored).length > 0
-    ? { kind: "file", stored, file: "messages" }
-    : undefined;
+    ? ok({ kind: "file", stored, file: "messages" })
+    : err({ reason: "export_unknown" });
 }
 
 function levelOf([first = "", second, third]: readonly string[]): ExportLevel | undefined {
@@ -383,13 +478,22 @@ function fileFor(
 const ofDoor: ReadonlySet<string> = new Set(["_count", "_elements", "_has"]);
 
 /** The sealed record has the parameters of the kick-off, the patients too. */
-const recordedAs = (asked: Asked): ExportStep =>
-  asked.kind === "start"
-    ? {
-        interaction: "$export",
-        parameters: statedIn(asked.request).map(({ name, value }) => [name, value] as const),
-      }
-    : { interaction: `$export-${asked.kind}` };
+function recordedAs(asked: Asked): ExportStep {
+  switch (asked.kind) {
+    case "start": {
+      const parameters = statedIn(asked.request).map(({ name, value }) => [name, value] as const);
+      return { interaction: "$export", parameters };
+    }
+    case "bundle":
+      return { interaction: "$async" };
+    case "run":
+      return { interaction: "$export-status" };
+    case "status":
+    case "cancel":
+    case "file":
+      return { interaction: `$export-${asked.kind}` };
+  }
+}
 
 function statedIn(request: ExportRequest): readonly QueryPair[] {
   const { level, since, until, types, typeFilters, elements, patients } = request;

@@ -57,10 +57,14 @@ export type AskedBatch = Extract<AskedBundle, { kind: "batch" }>;
 export type AskedTransaction = Extract<AskedBundle, { kind: "transaction" }>;
 
 /** True if any entry is a write. An entry that cannot be read does nothing. */
-export const hasWrite = (bundle: BatchBundle): boolean =>
+export const hasWrite = (bundle: BatchBundle): boolean => hasEntry(bundle, isWriteEntry);
+
+export const hasRead = (bundle: BatchBundle): boolean => hasEntry(bundle, (entry) => !isWriteEntry(entry));
+
+const hasEntry = (bundle: BatchBundle, isMeant: (entry: BatchEntry) => boolean): boolean =>
   bundle.kind === "batch"
-    ? bundle.entries.some((entry) => entry.ok && isWriteEntry(entry.value))
-    : bundle.entries.some(isWriteEntry);
+    ? bundle.entries.some((entry) => entry.ok && isMeant(entry.value))
+    : bundle.entries.some(isMeant);
 
 export const isWriteEntry = ({ method }: Pick<BatchEntry, "method">): boolean =>
   method !== "GET" && method !== "HEAD";

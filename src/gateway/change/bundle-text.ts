@@ -4,10 +4,17 @@ import { bodyOutcome, doneOutcome, operationOutcome } from "#fhir/outcome";
 import { faceOf } from "#entrypoint/gateway-face";
 import type { EntryAnswer } from "./entry-outcome.ts";
 
+/** The answer to an entry. The single entry of an asynchronous answer may have any refusal of the gateway. */
+export interface WrittenEntry extends Omit<EntryAnswer, "refusal"> {
+  readonly refusal?:
+    | (Parameters<typeof faceOf>[0] & { readonly issues?: Parameters<typeof bodyOutcome>[0] })
+    | undefined;
+}
+
 /** A batch's answer, entry by entry in the order of the question (FHIR R4 http §3.1.0.11.1). */
 export function bundleText(
   kind: "batch" | "transaction",
-  entries: readonly EntryAnswer[],
+  entries: readonly WrittenEntry[],
   requestId: string,
 ): Uint8Array<ArrayBuffer> {
   const head = `{"resourceType":"Bundle","type":"${kind}-response"`;
@@ -33,7 +40,7 @@ export function bundleText(
   return joinBytes(parts);
 }
 
-function responseOf({ status, refusal, location, etag, saysDone }: EntryAnswer, requestId: string) {
+function responseOf({ status, refusal, location, etag, saysDone }: WrittenEntry, requestId: string) {
   const response = {
     status: String(status),
     ...(location === undefined ? {} : { location }),
@@ -43,8 +50,8 @@ function responseOf({ status, refusal, location, etag, saysDone }: EntryAnswer, 
     return saysDone === true ? { ...response, outcome: doneOutcome(requestId) } : response;
   const { code, text, exception } = faceOf(refusal);
   const outcome =
-    "issues" in refusal
-      ? bodyOutcome(refusal.issues, requestId)
-      : operationOutcome({ severity: "error", code, text, requestId, exception });
+    refusal.issues === undefined
+      ? operationOutcome({ severity: "error", code, text, requestId, exception })
+      : bodyOutcome(refusal.issues, requestId);
   return { ...response, outcome };
 }

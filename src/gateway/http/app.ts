@@ -1,4 +1,5 @@
 import { originName } from "#fhir/origin";
+import { asksForAsync } from "#fhir/preconditions";
 import { afterConfiguration } from "#audit/after-configuration";
 import { TimelyBody } from "#entrypoint/timely-body";
 import type { AuthorizationServers } from "#registry/ports";
@@ -15,11 +16,16 @@ import { addFloodFilter, turnedAway, type FloodPorts } from "./flood-filter.ts";
 import { serve, type FhirDoorPorts } from "./fhir-door.ts";
 import { LedgerTurns } from "./ledger-turns.ts";
 
-/** The addresses of exports, which the worker `jobs` answers. */
+/** The addresses of exports and jobs, which the worker `jobs` answers. */
 const exportAddress = new RegExp(
   String.raw`^https?://[^/?#]+/v1/fhir/${originName}/(?:Patient/|Group/[^/?#]+/)?\$export(?:-status|-file)?(?:[/?#]|$)`,
   "u",
 );
+const baseAddress = new RegExp(String.raw`^https?://[^/?#]+/v1/fhir/${originName}/?(?:[?#]|$)`, "u");
+
+/** A batch or a transaction that is to be done as a job. */
+const isJob = ({ method, url, headers }: Request): boolean =>
+  method === "POST" && asksForAsync(headers.get("prefer")) && baseAddress.test(url);
 
 export interface GatewayAppPorts extends FhirDoorPorts, BrowserAppPorts, FloodPorts {
   readonly publicUrl: string;
@@ -90,7 +96,7 @@ export function gatewayApp(
   });
   addDiscovery(router, ports);
   router.on("*", "/v1/fhir/*", (request) =>
-    exportAddress.test(request.url) ? ports.exports(request) : answerFhir(arrived(request)),
+    exportAddress.test(request.url) || isJob(request) ? ports.exports(request) : answerFhir(arrived(request)),
   );
   if (issuer !== undefined) router.add(issuer);
 

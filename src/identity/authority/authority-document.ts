@@ -1,7 +1,7 @@
 import * as z from "zod/mini";
 
 /** What acts under a stored authority. */
-export type AuthorityTask = "export";
+export type AuthorityTask = "export" | "bundle";
 
 const authorityId = z.string().check(z.regex(/^[0-9a-f]{32}$/u));
 

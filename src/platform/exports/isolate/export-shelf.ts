@@ -1,6 +1,7 @@
 import type { Instant } from "#kernel/clock";
 import type { Result } from "#kernel/result";
 import type { ClientExports } from "#platform/exports/object/client-exports";
+import type { AskedRun, RunProgress } from "#limits/bundle-run";
 import type { ExportEntry, FileProgress } from "#limits/listed-export";
 import { EXPORT_DIRECTORY, type ExportDirectory } from "#platform/exports/object/export-directory";
 import { readJurisdiction } from "#platform/ledger/placement";
@@ -26,9 +27,15 @@ interface ExportObjects {
 export function exportShelf<T extends Named>(
   env: ExportObjects,
 ): {
-  addExport(client: string, stored: T): Promise<Result<void, { readonly reason: "too_many_exports" }>>;
+  addExport(
+    client: string,
+    stored: T,
+    body?: string,
+  ): Promise<Result<void, { readonly reason: "too_many_exports" }>>;
   find(client: string, id: string): Promise<T | undefined>;
   end(client: string, id: string): Promise<void>;
+  askRun(client: string, id: string): Promise<AskedRun | undefined>;
+  runOf(client: string, id: string): Promise<RunProgress | null>;
   note(client: string, id: string, begun: Instant, progress: FileProgress): Promise<boolean>;
   filesOf(client: string, id: string): Promise<readonly FileProgress[]>;
   newest(
@@ -46,10 +53,10 @@ export function exportShelf<T extends Named>(
   const of = (client: string) => exports.getByName(client);
   const directory = () => directories.getByName(EXPORT_DIRECTORY);
   return {
-    addExport: (client, stored) =>
+    addExport: (client, stored, body) =>
       inTime("exports", async () => {
         const { id, startedAt, expires } = stored;
-        const kept = await of(client).keepExport(id, expires, JSON.stringify(stored));
+        const kept = await of(client).keepExport(id, expires, JSON.stringify(stored), body);
         if (!kept.ok) return kept; // a client without room writes nothing that clients share
         try {
           await directory().addEntry({ id, client, startedAt, expires });
@@ -70,6 +77,8 @@ export function exportShelf<T extends Named>(
         await of(client).endExport(id);
         await directory().removeEntry(id);
       }),
+    askRun: (client, id) => inTime("exports", async () => await of(client).askRun(id)),
+    runOf: (client, id) => inTime("exports", async () => await of(client).runOf(id)),
     note: (client, id, begun, progress) =>
       inTime("exports", async () => await of(client).noteFile(id, begun, progress)),
     filesOf: (client, id) => inTime("exports", async () => await of(client).filesOf(id)),
